@@ -1,0 +1,21 @@
+/*
+ * limits: every bound of the program that is not a user's setting, with the reason for its value.
+ */
+#ifndef HEADRACE_BASE_LIMITS_H
+#define HEADRACE_BASE_LIMITS_H
+
+/* Arena chunks: the first holds a usual request; doubling stops where one allocation is cheap. */
+#define ARENA_CHUNK_SIZE_MIN 2048
+#define ARENA_CHUNK_SIZE_MAX (1024 * 1024)
+
+/* Below this a growing buffer would be moved for nearly every append. */
+#define BUF_CAPACITY_MIN 256
+
+/* Array elements and tagged fields in one message, as Apache Kafka 4.4 bounds them. */
+#define WIRE_ARRAY_COUNT_MAX 1000000
+#define WIRE_TAGGED_FIELD_COUNT_MAX 10000
+
+/* Decoded form of one request: 1,000,000 array elements of the widest common kind. */
+#define REQUEST_ARENA_SIZE_MAX (256 * 1024 * 1024)
+
+#endif
