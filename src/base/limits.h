@@ -18,4 +18,14 @@
 /* Decoded form of one request: 1,000,000 array elements of the widest common kind. */
 #define REQUEST_ARENA_SIZE_MAX (256 * 1024 * 1024)
 
+/* Open segment files: half of the usual limit of 1,024 descriptors; sockets need the rest. serve
+ * raises it with the process's own limit. */
+#define STORE_OPEN_FILE_COUNT_DEFAULT 512
+
+/* Recovery reads at most about this much per log: 64 MiB take 30 ms from the page cache. */
+#define STORE_CHECKPOINT_SIZE_DEFAULT (64 * 1024 * 1024)
+
+/* Beyond so many dirty logs one syncfs is cheaper than a fdatasync for each. */
+#define STORE_SYNCFS_COUNT 500
+
 #endif
