@@ -18,4 +18,10 @@
 /* Decoded form of one request: 1,000,000 array elements of the widest common kind. */
 #define REQUEST_ARENA_SIZE_MAX (256 * 1024 * 1024)
 
+/* One buffer per reactor into which idle connections read: a few usual requests in one call. */
+#define READ_SCRATCH_SIZE (256 * 1024)
+
+/* Memory taken ahead for a begun request that claims to be long; the rest follows its bytes. */
+#define READ_AHEAD_SIZE_MAX (1024 * 1024)
+
 #endif

@@ -19,8 +19,8 @@ struct list {
 #define LIST_ENTRY(link, type, member) ((type *)((char *)(link)-offsetof(type, member)))
 
 /* Visits each link; the visited one may be removed while visiting. */
-#define LIST_EACH(list, link)                                                                      \
-    for (struct list *link = (list)->next, *link##_next = link->next; link != (list);              \
+#define LIST_EACH(head, link)                                                                      \
+    for (struct list *link = (head)->next, *link##_next = link->next; link != (head);              \
          link = link##_next, link##_next = link->next)
 
 static inline void list_init(struct list *list)
