@@ -15,6 +15,9 @@
 #define WIRE_ARRAY_COUNT_MAX 1000000
 #define WIRE_TAGGED_FIELD_COUNT_MAX 10000
 
+/* All texts of a broker's configuration: Kafka's own example file is 7 KiB. */
+#define CONFIG_SIZE_MAX (1024 * 1024)
+
 /* Decoded form of one request: 1,000,000 array elements of the widest common kind. */
 #define REQUEST_ARENA_SIZE_MAX (256 * 1024 * 1024)
 
