@@ -27,4 +27,14 @@
 /* Memory taken ahead for a begun request that claims to be long; the rest follows its bytes. */
 #define READ_AHEAD_SIZE_MAX (1024 * 1024)
 
+/* Open segment files: half of the usual limit of 1,024 descriptors; sockets need the rest. serve
+ * raises it with the process's own limit. */
+#define STORE_OPEN_FILE_COUNT_DEFAULT 512
+
+/* Recovery reads at most about this much per log: 64 MiB take 30 ms from the page cache. */
+#define STORE_CHECKPOINT_SIZE_DEFAULT (64 * 1024 * 1024)
+
+/* Beyond so many dirty logs one syncfs is cheaper than a fdatasync for each. */
+#define STORE_SYNCFS_COUNT 500
+
 #endif
