@@ -18,6 +18,9 @@
 /* All texts of a broker's configuration: Kafka's own example file is 7 KiB. */
 #define CONFIG_SIZE_MAX (1024 * 1024)
 
+/* One batch of an internal topic: a group of 10,000 members and their assignments. */
+#define INTERNAL_BATCH_SIZE_MAX (64 * 1024 * 1024)
+
 /* Decoded form of one request: 1,000,000 array elements of the widest common kind. */
 #define REQUEST_ARENA_SIZE_MAX (256 * 1024 * 1024)
 

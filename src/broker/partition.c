@@ -79,7 +79,7 @@ static struct err on_snapshot(void *context, struct buf *out, int64_t *offset)
 static void on_released(void *context)
 {
     struct partition *partition = context;
-    topic_unref(partition->topic);
+    topic_partition_released(partition->topic, partition);
 }
 
 static struct err on_replay_snapshot(void *context, int64_t offset, struct span bytes)
@@ -127,10 +127,8 @@ struct err partition_create(const struct partition_setup *setup, struct partitio
                     .snapshot = on_replay_snapshot,
                     .batch = on_replay_batch},
     };
-    topic_ref(setup->topic); /* the log's, given up when nobody calls its listener any more */
     struct err err = store_open_log(setup->store, &log_setup, &partition->log, diag);
     if (err_failed(err)) {
-        topic_unref(setup->topic);
         partition_destroy(partition);
         return err;
     }

@@ -13,7 +13,8 @@
  * Locks: `lock` guards all but the log's own state. Watchers are called under it and may only take
  * locks that are never held around calls of this module. Waiters are called without it.
  *
- * A partition lives as long as its topic; whoever keeps one holds a reference to the topic.
+ * A partition lives as long as its topic; whoever keeps one holds a reference to the topic. After the
+ * last of those is gone it waits for its log to be released, as a flush may still be under way.
  */
 #ifndef HEADRACE_BROKER_PARTITION_H
 #define HEADRACE_BROKER_PARTITION_H
@@ -73,7 +74,7 @@ struct partition_setup {
 MUST_USE struct err partition_create(const struct partition_setup *setup, struct partition **out,
                                      struct diag *diag);
 
-/* Frees it. Nobody waits or watches any more (partition_close was called). NULL is taken. */
+/* Frees it, its log released. Nobody waits or watches any more. NULL is taken and ignored. */
 void partition_destroy(struct partition *partition);
 
 /* Refuses further work and sends those who wait home with ERR_CLOSED. */
