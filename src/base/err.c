@@ -79,7 +79,7 @@ struct err diag_fail(struct diag *diag, enum err_code code, const char *format, 
 
 struct err diag_wrap(struct diag *diag, struct err err, const char *format, ...)
 {
-    if (diag == NULL)
+    if (diag == NULL || !err_failed(err))
         return err;
     char context[DIAG_TEXT_MAX];
     va_list arguments;

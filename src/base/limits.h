@@ -15,8 +15,20 @@
 #define WIRE_ARRAY_COUNT_MAX 1000000
 #define WIRE_TAGGED_FIELD_COUNT_MAX 10000
 
+/* All texts of a broker's configuration: Kafka's own example file is 7 KiB. */
+#define CONFIG_SIZE_MAX (1024 * 1024)
+
+/* One batch of an internal topic: a group of 10,000 members and their assignments. */
+#define INTERNAL_BATCH_SIZE_MAX (64 * 1024 * 1024)
+
 /* Decoded form of one request: 1,000,000 array elements of the widest common kind. */
 #define REQUEST_ARENA_SIZE_MAX (256 * 1024 * 1024)
+
+/* One buffer per reactor into which idle connections read: a few usual requests in one call. */
+#define READ_SCRATCH_SIZE (256 * 1024)
+
+/* Memory taken ahead for a begun request that claims to be long; the rest follows its bytes. */
+#define READ_AHEAD_SIZE_MAX (1024 * 1024)
 
 /* Open segment files: half of the usual limit of 1,024 descriptors; sockets need the rest. serve
  * raises it with the process's own limit. */
