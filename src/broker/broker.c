@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/limits.h"
 #include "broker/identity.h"
 #include "broker/metadata_log.h"
 

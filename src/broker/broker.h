@@ -1,8 +1,8 @@
 /*
  * broker: the table of topics over one store.
  *
- * Start: broker_create opens the store, replays the metadata log, opens every partition and drops what
- * nobody claims. End: broker_close, after all threads that serve have ended.
+ * Start: broker_create opens the store, replays the metadata log, opens every partition and drops
+ * what nobody claims. End: broker_close, after all threads that serve have ended.
  */
 #ifndef HEADRACE_BROKER_BROKER_H
 #define HEADRACE_BROKER_BROKER_H
@@ -30,9 +30,9 @@ struct broker {
     struct os_mutex table_lock; /* guards the maps */
     struct map by_name;
     struct map by_id;
-    struct topic *metadata;   /* of the metadata log; a reference */
-    int64_t producer_id_next; /* under admin_lock: the next to be given out */
-    int64_t producer_id_end;  /* under admin_lock: those below are recorded as given out */
+    struct topic *metadata;     /* of the metadata log; a reference */
+    int64_t producer_id_next;   /* under admin_lock: the next to be given out */
+    int64_t producer_id_end;    /* under admin_lock: those below are recorded as given out */
     int64_t producer_id_commit; /* under admin_lock: where that record becomes durable */
 };
 
@@ -52,8 +52,8 @@ MUST_USE struct err broker_create(const struct broker_setup *setup, struct broke
                                   struct diag *diag);
 
 /*
- * Ends cleanly: closes all partitions, flushes, and frees. is_clean false leaves the data folder as a
- * crash would. NULL is taken and ignored. On an error everything is freed all the same.
+ * Ends cleanly: closes all partitions, flushes, and frees. is_clean false leaves the data folder as
+ * a crash would. NULL is taken and ignored. On an error everything is freed all the same.
  */
 MUST_USE struct err broker_close(struct broker *broker, bool is_clean, struct diag *diag);
 
@@ -78,7 +78,8 @@ void topic_list_unref(struct topic_list *list);
 MUST_USE struct err broker_put_topic(struct broker *broker, struct topic *topic);
 struct topic *broker_take_topic(struct broker *broker, struct uuid id);
 
-/* The store can make nothing durable any more: sends everyone who waits for that home. Any thread. */
+/* The store can make nothing durable any more: sends everyone who waits for that home. Any thread.
+ */
 void broker_fail_waiters(struct broker *broker);
 
 /* Forgets idempotent producers that have been silent too long. Any one thread, now and then. */
