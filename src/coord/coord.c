@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/hash.h"
+#include "base/limits.h"
 #include "broker/admin.h"
 #include "coord/coord_internal.h"
 
