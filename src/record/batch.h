@@ -138,7 +138,7 @@ enum batch_fault {
     BATCH_FAULT_TIMESTAMP_TYPE, /* a client's log append time: INVALID_TIMESTAMP */
     BATCH_FAULT_TIMESTAMP,      /* a record too early or too late: INVALID_TIMESTAMP */
     BATCH_FAULT_NO_MEMORY,      /* nothing wrong with the batch: no memory to look at it */
-    BATCH_FAULT_COUNT_ALL,
+    BATCH_FAULT_KIND_COUNT,
 };
 
 /* Kafka's words for the fault, a constant sentence without end mark. */

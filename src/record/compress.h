@@ -7,6 +7,8 @@
 #ifndef HEADRACE_RECORD_COMPRESS_H
 #define HEADRACE_RECORD_COMPRESS_H
 
+#include <stdint.h>
+
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/span.h"
@@ -21,7 +23,7 @@ enum compression {
     COMPRESSION_COUNT,
 };
 
-/* The codec's own default level (gzip 6, lz4 9 as in Kafka's LZ4 codec, zstd 3). */
+/* The codec's own default: gzip 6, lz4 its fast mode (as Kafka's Java client), zstd 3. */
 #define COMPRESSION_LEVEL_DEFAULT INT32_MIN
 
 /* Kafka's name of the codec ("none", "gzip", "snappy", "lz4", "zstd"), a constant. */

@@ -31,8 +31,9 @@ struct record_header {
 
 struct batch_walk {
     struct batch_header header;
-    struct span rest;     /* encoded records not yet given */
-    int32_t record_index; /* of the next record */
+    struct span rest;          /* encoded records not yet given */
+    int32_t record_index;      /* of the next record */
+    int32_t offset_delta_last; /* of the record given last; -1 before the first */
 };
 
 /*
