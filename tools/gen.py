@@ -930,9 +930,10 @@ static struct err encode_{name}(struct writer *writer, int16_t version, const vo
     return {name}_encode(writer, version, in);
 }}
 """)
-        key = message.number if message.kind in ("request", "response") else -1
-        rows.append(f'    {{"{message.name}", {key}, {message.versions.low}, '
-                    f"{message.versions.high}, &shape_{name}, decode_{name}, encode_{name}}},")
+        kind = {"request": "REQUEST", "entry": "OURS"}.get(message.kind, "OTHER")
+        rows.append(f'    {{"{message.name}", SHAPE_KIND_{kind}, {message.number or 0}, '
+                    f"{message.versions.low}, {message.versions.high}, &shape_{name}, "
+                    f"decode_{name}, encode_{name}}},")
     out += [f"const size_t shape_message_count = {len(rows)};",
             f"const struct shape_message shape_messages[{len(rows)}] = {{"] + rows + ["};", ""]
     return "\n".join(out)

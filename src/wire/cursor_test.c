@@ -10,7 +10,7 @@
 #include "base/limits.h"
 #include "wire/cursor.h"
 
-#define BUF_SIZE_MAX (64 * 1024)
+#define BUF_SIZE_MAX (128 * 1024)
 
 #define BYTES(...) span_make(((const uint8_t[]){__VA_ARGS__}), sizeof((uint8_t[]){__VA_ARGS__}))
 
