@@ -1,4 +1,5 @@
-/* The cursor at its boundaries: every form, null, lengths that lie, and bytes that end too early. */
+/* The cursor at its boundaries: every form, null, lengths that lie, and bytes that end too early.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -178,7 +179,8 @@ static void overlong_varint_is_corrupt(void **state)
     struct reader padded = over(BYTES(0x81, 0x80, 0x00));
     assert_ok(reader_read_uvarint(&padded, &value));
     assert_true(value == 1);
-    struct reader eleven = over(BYTES(0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0));
+    struct reader eleven =
+        over(BYTES(0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0));
     assert_err(reader_read_varlong(&eleven, &wide), ERR_CORRUPT);
     struct reader wide_bits =
         over(BYTES(0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02));

@@ -29,6 +29,8 @@ static void only_the_last_version_of_init_producer_id_is_unstable(void **state)
     (void)state;
     for (size_t i = 0; i < API_COUNT; i++)
         assert_int_equal(api_table[i].unstable, api_table[i].key == API_INIT_PRODUCER_ID);
+    assert_int_equal(api_version_max_stable(api_find(API_INIT_PRODUCER_ID)), 5);
+    assert_int_equal(api_version_max_stable(api_find(API_FETCH)), 18);
 }
 
 /* Reads a header of the given bytes; the rest of the request is the byte 99. */

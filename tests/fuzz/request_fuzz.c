@@ -38,8 +38,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct frame frame;
     size_t position = 0;
     arena_init(&arena, ARENA_SIZE_MAX);
-    while (!err_failed(frame_parse(span_make(data + position, size - position), FRAME_SIZE_MAX,
-                                   &frame)) &&
+    while (!err_failed(
+               frame_parse(span_make(data + position, size - position), FRAME_SIZE_MAX, &frame)) &&
            frame.complete) {
         struct err err = read_request(frame.body, &arena);
         CHECK(err.code < ERR_CODE_COUNT);

@@ -86,7 +86,8 @@ final class Exchange {
                 }
             }
         }
-        System.out.printf("Kafka read %d messages of ours, %d differ%n", messageCount, failureCount);
+        System.out.printf(
+            "Kafka read %d messages of ours, %d differ%n", messageCount, failureCount);
         return messageCount > 0 && failureCount == 0;
     }
 

@@ -19,7 +19,7 @@ import zipfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
-import gen  # noqa: E402  (found by the line above)
+import definitions  # noqa: E402  (found by the line above)
 
 EMPTY_DEFAULTS = {"": None, "0": None, "false": None}
 
@@ -52,14 +52,14 @@ def kafka_range(text, outer):
     match = re.fullmatch(r"(\d+)(?:(\+)|-(\d+))?", text)
     low = int(match[1])
     high = outer.high if match[2] else int(match[3] or low)
-    cut = gen.Range(max(low, outer.low), min(high, outer.high))
+    cut = definitions.Range(max(low, outer.low), min(high, outer.high))
     return cut if cut.low <= cut.high else None
 
 
 def cut(versions, outer):
     if versions is None:
         return None
-    both = gen.Range(max(versions.low, outer.low), min(versions.high, outer.high))
+    both = definitions.Range(max(versions.low, outer.low), min(versions.high, outer.high))
     return both if both.low <= both.high else None
 
 
@@ -127,7 +127,7 @@ class Comparison:
             self.differences.append(f"{where}: {what} is {ours} here, {kafkas} in Kafka")
 
     def compare_message(self, message, kafka):
-        valid = kafka_range(kafka["validVersions"], gen.Range(0, gen.NEWEST))
+        valid = kafka_range(kafka["validVersions"], definitions.Range(0, definitions.NEWEST))
         self.check(message.name, "versions", str(message.versions), str(valid))
         flexible = kafka_range(kafka["flexibleVersions"], valid)
         self.check(message.name, "flexible", message.flexible, flexible and flexible.low)
@@ -162,7 +162,7 @@ class Comparison:
 def show(value):
     if isinstance(value, tuple):
         return f"{value[0]} in {value[1]}"
-    return str(value) if isinstance(value, gen.Range) else value
+    return str(value) if isinstance(value, definitions.Range) else value
 
 
 def main():
@@ -175,7 +175,7 @@ def main():
     reference = arguments.reference if arguments.reference.is_dir() else None
     kafka = load_kafka(arguments.jar, reference)
     comparison, message_count = Comparison(), 0
-    for message in (m for p in gen.parse(arguments.protocol) for m in p.messages):
+    for message in (m for p in definitions.parse(arguments.protocol) for m in p.messages):
         if message.kind == "entry":
             continue
         message_count += 1

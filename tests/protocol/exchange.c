@@ -47,8 +47,8 @@ static struct err write_item(struct buf *out, const struct shape_message *messag
     buf_init(&body, FILE_SIZE_MAX);
     writer_init(&writer, &body, NULL, 0);
     const void *value = shape_fill(message, version, &seed, &arena);
-    struct err err = value == NULL ? err_make(ERR_NO_MEMORY)
-                                   : message->encode(&writer, version, value);
+    struct err err =
+        value == NULL ? err_make(ERR_NO_MEMORY) : message->encode(&writer, version, value);
     writer_init(&writer, out, NULL, 0);
     if (!err_failed(err))
         err = writer_write_string(&writer, WIRE_CLASSIC, span_text(message->name));
