@@ -1,7 +1,8 @@
+import java.io.BufferedInputStream;
+import java.io.BufferedOutputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.EOFException;
-import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -65,17 +66,17 @@ final class Exchange {
     private boolean check(Path path, Map<String, short[]> versions) throws Exception {
         int messageCount = 0;
         int failureCount = 0;
-        try (DataInputStream in = new DataInputStream(Files.newInputStream(path))) {
-            DataInputStream buffered = new DataInputStream(new java.io.BufferedInputStream(in));
+        try (DataInputStream in =
+                new DataInputStream(new BufferedInputStream(Files.newInputStream(path)))) {
             while (true) {
                 String name;
                 try {
-                    name = buffered.readUTF();
+                    name = in.readUTF();
                 } catch (EOFException end) {
                     break;
                 }
-                short version = buffered.readShort();
-                byte[] bytes = buffered.readNBytes(buffered.readInt());
+                short version = in.readShort();
+                byte[] bytes = in.readNBytes(in.readInt());
                 short[] range = versions.computeIfAbsent(name, n -> new short[] {version, version});
                 range[0] = (short) Math.min(range[0], version);
                 range[1] = (short) Math.max(range[1], version);
@@ -134,7 +135,7 @@ final class Exchange {
 
     private void write(Path path, Map<String, short[]> versions, int rounds) throws Exception {
         try (DataOutputStream out = new DataOutputStream(
-                new java.io.BufferedOutputStream(Files.newOutputStream(path)))) {
+                new BufferedOutputStream(Files.newOutputStream(path)))) {
             for (Map.Entry<String, short[]> entry : versions.entrySet()) {
                 Schema[] schemas = (Schema[]) find(entry.getKey()).getField("SCHEMAS").get(null);
                 for (short v = entry.getValue()[0]; v <= entry.getValue()[1]; v++) {
