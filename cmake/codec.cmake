@@ -1,8 +1,8 @@
 # headrace_codec(VARIABLE): writes the codec of protocol/ below generated/ in the build folder.
 #
-# Sets VARIABLE to the generated sources of the module wire, and VARIABLE_SHAPES to the one that only
-# tests link. gen.py leaves files alone whose text did not change, and ninja looks again after it
-# ran, so that an edit of one definition recompiles one message.
+# Sets VARIABLE to the generated sources of the module wire, and VARIABLE_SHAPES to the one that
+# only tests link. gen.py leaves files alone whose text did not change, and ninja looks again after
+# it ran, so that an edit of one definition recompiles one message.
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 
 function(headrace_codec variable)
@@ -20,6 +20,7 @@ function(headrace_codec variable)
         COMMAND ${Python3_EXECUTABLE} ${gen}
         COMMAND ${CMAKE_COMMAND} -E touch ${generated}/stamp
         DEPENDS ${definitions} ${CMAKE_SOURCE_DIR}/tools/gen.py
+                ${CMAKE_SOURCE_DIR}/tools/definitions.py
         COMMENT "Generating the codec" VERBATIM)
     add_custom_target(codec DEPENDS ${generated}/stamp)
     set(sources ${outputs})

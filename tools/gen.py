@@ -5,326 +5,18 @@
 
 Writes one header and one source per definition file, the table of APIs, and the shapes that tests
 walk. Only files whose text changes are written. --list prints the paths instead (for CMake).
-protocol/README.md describes the language; parse() here is its only reader.
 """
 
 import argparse
 import pathlib
 import re
 import sys
-from dataclasses import dataclass, field
 
-SIZES = {"bool": 1, "int8": 1, "int16": 2, "uint16": 2, "int32": 4, "uint32": 4, "int64": 8,
-         "float64": 8, "uuid": 16}
-SPANS = {"string": 2, "bytes": 4, "records": 4}  # and how long the classic length is
+from definitions import SIZES, SPANS, Bad, Range, parse, snake
+
 C_TYPES = {"bool": "bool", "float64": "double", "uuid": "struct uuid", "string": "struct span",
            "bytes": "struct span", "records": "struct wire_records"}
-C_WORDS = set("auto break case char const continue default do double else enum extern float for "
-              "goto if inline int long register restrict return short signed sizeof static struct "
-              "switch typedef union unsigned void volatile while".split())
-KINDS = {"request", "response", "header", "key", "value", "embedded", "entry"}
-TAG_MAX = 9999
-NEWEST = 32767
-
-
-class Bad(Exception):
-    """A definition that means nothing: the sentence names file and line."""
-
-
-@dataclass(frozen=True)
-class Range:
-    """Versions, both ends included."""
-
-    low: int
-    high: int
-
-    def __contains__(self, version):
-        return self.low <= version <= self.high
-
-    def within(self, other):
-        return other.low <= self.low <= self.high <= other.high
-
-    def __str__(self):
-        return str(self.low) if self.low == self.high else f"{self.low}-{self.high}"
-
-
-@dataclass
-class Field:
-    name: str
-    type: str  # a name in SIZES or SPANS, or "struct"
-    array: bool
-    versions: Range
-    doc: str
-    nullable: Range = None
-    default: str = None
-    tag: int = None
-    ignorable: bool = False
-    rigid: bool = False  # never in compact form
-    struct: "Struct" = None
-
-
-@dataclass
-class Struct:
-    name: str
-    c_name: str
-    versions: Range
-    doc: str
-    fields: list = field(default_factory=list)
-
-    def tagged(self):
-        return sorted((f for f in self.fields if f.tag is not None), key=lambda f: f.tag)
-
-
-@dataclass
-class Message:
-    kind: str
-    name: str
-    number: int
-    versions: Range
-    flexible: int  # the first flexible version, or None
-    unstable: bool
-    doc: str
-    path: str  # of the definition, without its ending
-    root: Struct = None
-    structs: list = field(default_factory=list)  # inner before outer, the root last
-
-    def c_name(self):
-        return snake(self.name)
-
-
-@dataclass
-class Api:
-    name: str
-    number: int
-    versions: Range
-    flexible: int
-    unstable: bool
-    doc: str
-
-
-def snake(name):
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-
-
-# --- reading -------------------------------------------------------------------------------------
-
-
-def parse_range(text, outer):
-    """Reads "3", "3-5" or "3+"; the last ends where outer does."""
-    match = re.fullmatch(r"(\d+)(\+|-(\d+))?", text)
-    if not match:
-        raise Bad(f"'{text}' is no range of versions")
-    low = int(match[1])
-    high = outer.high if match[2] == "+" else int(match[3] or low)
-    result = Range(low, high)
-    if not result.within(outer):
-        raise Bad(f"versions {text} are not within {outer}")
-    return result
-
-
-RANGE = re.compile(r"\d+(\+|-\d+)?")
-
-
-class Parser:
-    """Reads one file, line by line. Indentation of four spaces nests fields in the one above."""
-
-    def __init__(self, path, text):
-        self.path = path
-        self.lines = text.split("\n")
-        self.at = 0
-        self.doc = []
-        self.api = None
-        self.messages = []
-
-    def parse(self):
-        try:
-            while (line := self.next_line()) is not None:
-                if line.startswith(" "):
-                    raise Bad("a field without a message")
-                self.parse_block(line)
-        except Bad as bad:
-            raise Bad(f"{self.path}.msg:{self.at}: {bad}") from None
-        return self
-
-    def next_line(self):
-        """The next line that is neither empty nor doc; doc is kept for it."""
-        while self.at < len(self.lines):
-            line = self.lines[self.at].rstrip()
-            self.at += 1
-            if line.lstrip().startswith("#"):
-                self.doc.append(line.strip().lstrip("# "))
-            elif line:
-                return line
-        return None
-
-    def take_doc(self):
-        doc, self.doc = " ".join(self.doc), []
-        return doc
-
-    def parse_block(self, line):
-        words = line.split()
-        kind = words.pop(0)
-        if kind == "api":
-            self.api = Api(*self.parse_head(words, numbered=True), self.take_doc())
-            return
-        if kind not in KINDS:
-            raise Bad(f"'{kind}' starts nothing")
-        if kind in ("request", "response"):
-            if self.api is None or words:
-                raise Bad(f"'{kind}' stands alone below an api")
-            api = self.api
-            head = (api.name + kind.capitalize(), api.number, api.versions, api.flexible,
-                    api.unstable)
-        else:
-            head = self.parse_head(words, numbered=kind in ("key", "value", "entry"))
-        doc = self.take_doc() or (self.api.doc if self.api else "")
-        message = Message(kind, *head, doc, self.path)
-        message.root = Struct("", message.c_name(), message.versions, doc)
-        self.parse_fields(message, message.root, 1)
-        message.structs.append(message.root)
-        self.messages.append(message)
-
-    def parse_head(self, words, numbered):
-        """Name, number where there is one, "versions" RANGE, "flexible" RANGE, "unstable"."""
-        if not words:
-            raise Bad("a name is missing")
-        name = words.pop(0)
-        number = int(words.pop(0)) if numbered and words and words[0].isdigit() else None
-        versions, flexible, unstable = None, None, False
-        while words:
-            word = words.pop(0)
-            if word == "versions" and words:
-                versions = parse_range(words.pop(0), Range(0, NEWEST))
-            elif word == "flexible" and words and versions:
-                flexible = parse_range(words.pop(0), versions).low
-            elif word == "unstable":
-                unstable = True
-            else:
-                raise Bad(f"'{word}' is not understood here")
-        if versions is None:
-            raise Bad("versions are missing")
-        return name, number, versions, flexible, unstable
-
-    def parse_fields(self, message, struct, depth):
-        indent = "    " * depth
-        while (line := self.next_line()) is not None:
-            if not line.startswith(indent):
-                self.at -= 1
-                self.doc = []
-                self.rewind_doc()
-                return
-            if line[len(indent)] == " ":
-                raise Bad("nested too deep")
-            self.parse_field(message, struct, line.strip(), depth)
-
-    def rewind_doc(self):
-        """Steps back over the doc lines of a line that belongs further out."""
-        while self.at > 0 and self.lines[self.at - 1].lstrip().startswith("#"):
-            self.at -= 1
-
-    def parse_field(self, message, struct, text, depth):
-        match = re.fullmatch(r"([a-z][a-z0-9_]*): (\[?)([a-z][a-z0-9_]*)(\]?)((?: .*)?)", text)
-        if not match or bool(match[2]) != bool(match[4]):
-            raise Bad(f"'{text}' is no field")
-        name, base = match[1], match[3]
-        if name in C_WORDS or any(f.name == name for f in struct.fields):
-            raise Bad(f"the name '{name}' is taken")
-        known = base in SIZES or base in SPANS
-        result = Field(name, base if known else "struct", bool(match[2]), struct.versions,
-                       self.take_doc())
-        if not result.doc:
-            raise Bad(f"'{name}' needs a line of doc")
-        self.parse_attributes(result, match[5].split())
-        struct.fields.append(result)
-        if not known:
-            result.struct = self.parse_struct(message, result, base, depth)
-        check_field(message, result)
-
-    def parse_attributes(self, result, words):
-        if words and RANGE.fullmatch(words[0]):
-            result.versions = parse_range(words.pop(0), result.versions)
-        while words:
-            word = words.pop(0)
-            if word == "nullable":
-                result.nullable = result.versions
-                if words and RANGE.fullmatch(words[0]):
-                    result.nullable = parse_range(words.pop(0), result.versions)
-            elif word == "=" and words:
-                result.default = words.pop(0)
-            elif word == "tag" and words and words[0].isdigit():
-                result.tag = int(words.pop(0))
-            elif word == "ignorable":
-                result.ignorable = True
-            elif word == "rigid":
-                result.rigid = True
-            else:
-                raise Bad(f"'{word}' is not understood here")
-
-    def parse_struct(self, message, user, name, depth):
-        """The struct that the lines below define, or an earlier one of that name."""
-        found = next((s for s in message.structs if s.name == name), None)
-        struct = Struct(name, f"{message.c_name()}_{name}", user.versions, user.doc)
-        if found is not None:
-            widen(found, user.versions)
-        self.parse_fields(message, struct, depth + 1)
-        if found is not None and struct.fields:
-            raise Bad(f"the struct '{name}' is defined twice")
-        if found is None and not struct.fields:
-            raise Bad(f"'{name}' is neither a type nor followed by fields")
-        if found is None:
-            message.structs.append(struct)
-        return found or struct
-
-
-def widen(struct, versions):
-    """A struct used again: fields that were in all its versions are in the new ones too."""
-    old = struct.versions
-    struct.versions = Range(min(old.low, versions.low), max(old.high, versions.high))
-    for item in struct.fields:
-        if item.versions != old:
-            continue
-        item.versions = struct.versions
-        if item.nullable == old:
-            item.nullable = struct.versions
-        if item.struct is not None:
-            widen(item.struct, struct.versions)
-
-
-def check_field(message, checked):
-    """What the parser took but the emitter or Kafka's format cannot express."""
-    is_span = checked.type in SPANS
-    if checked.nullable and not (checked.array or is_span or checked.type == "struct"):
-        raise Bad(f"'{checked.name}' is of a type without null")
-    if checked.default == "null" and checked.nullable != checked.versions:
-        raise Bad(f"'{checked.name}' has the default null but is not always nullable")
-    if checked.nullable and checked.type == "struct" and not checked.array:
-        if checked.default != "null" or checked.tag is not None:
-            raise Bad(f"the nullable struct '{checked.name}' has no default null, or a tag")
-    if checked.array and checked.type in ("records", "bool"):
-        raise Bad(f"'{checked.name}': no arrays of {checked.type}")
-    if checked.tag is not None:
-        if not 0 <= checked.tag <= TAG_MAX or checked.type == "records":
-            raise Bad(f"'{checked.name}' cannot be tagged so")
-        if message.flexible is None or checked.versions.low < message.flexible:
-            raise Bad(f"'{checked.name}' is tagged in versions that are not flexible")
-        if checked.versions.high != message.versions.high:
-            raise Bad(f"'{checked.name}' is tagged but ends before the newest version")
-    if checked.default not in (None, "null", "true", "false"):
-        if checked.array or checked.type not in SIZES:
-            raise Bad(f"'{checked.name}' cannot have this default")
-        int(checked.default, 0)
-
-
-def parse(folder):
-    """Reads every definition under folder, in order of path."""
-    parsers = []
-    for path in sorted(pathlib.Path(folder).rglob("*.msg")):
-        stem = path.relative_to(folder).with_suffix("").as_posix()
-        parsers.append(Parser(stem, path.read_text(encoding="utf-8")).parse())
-    if not parsers:
-        raise Bad(f"no definitions in {folder}")
-    return parsers
-
+SIZE_MIN_MAX = 255  # the least size of an element is a byte in the generated tables
 
 # --- what the emitters ask of the model ----------------------------------------------------------
 
@@ -502,7 +194,9 @@ def emit_header(parser):
     stem = "HEADRACE_WIRE_" + re.sub(r"\W", "_", parser.path).upper() + "_H"
     out = [f"/* {parser.path}: written by tools/gen.py from protocol/{parser.path}.msg. */",
            f"#ifndef {stem}", f"#define {stem}", "", "#include <stdbool.h>", "#include <stdint.h>",
-           "", '#include "base/arena.h"', '#include "wire/cursor.h"', ""]
+           "", '#include "base/arena.h"', '#include "wire/cursor.h"', "",
+           comment("src/wire/README.md says what _init, _decode and _encode promise. [2-4] in "
+                   "front of a field: the versions that have it."), ""]
     for message in messages:
         upper = message.c_name().upper()
         out += [f"#define {upper}_VERSION_MIN {message.versions.low}",
@@ -609,7 +303,8 @@ def guarded(test, statement, otherwise=None):
     out = [f"    if ({test}) {{" if deep or otherwise else f"    if ({test})"]
     out += ["        " + line for line in statement]
     if otherwise:
-        out += [f"    }} else if ({otherwise}) {{", "        return err_make(ERR_UNSUPPORTED);", "    }"]
+        out += [f"    }} else if ({otherwise}) {{", "        return err_make(ERR_UNSUPPORTED);",
+                "    }"]
     elif deep:
         out.append("    }")
     return out
@@ -619,6 +314,8 @@ def size_min_text(message, struct, item):
     """The least size of an element as C: a number, or a choice where forms differ by version."""
     versions = range(item.versions.low, item.versions.high + 1)
     sizes = [element_size_min(message, item, v) for v in versions]
+    if not 0 < min(sizes) <= max(sizes) <= SIZE_MIN_MAX:
+        raise Bad(f"{message.name}: elements of '{item.name}' take {min(sizes)} bytes or more")
     if len(set(sizes)) == 1:
         return str(sizes[0]), None
     table = f"size_min[version - {item.versions.low}]"
@@ -629,11 +326,23 @@ def array_name(struct, item):
     return f"{struct.c_name}_{item.name}"
 
 
+def static_function(verb, name, struct, body):
+    """A static decoder into, or encoder of, the struct."""
+    if verb == "decode":
+        parameters = f"struct reader *reader, int16_t version,\n    struct arena *arena, struct " \
+            f"{struct.c_name} *out"
+    else:
+        parameters = f"struct writer *writer, int16_t version,\n    const struct " \
+            f"{struct.c_name} *in"
+    return function(f"static struct err {verb}_{name}({parameters})", body)
+
+
 def emit_decode_array(message, struct, item):
     size, table = size_min_text(message, struct, item)
     body = [table] if table else []
+    form = form_of(message, struct, item)
     body += ["    int32_t count;",
-             f"    TRY(reader_read_count(reader, {form_of(message, struct, item)}, {size}, &count));",
+             f"    TRY(reader_read_count(reader, {form}, {size}, &count));",
              f"    out->{item.name}_count = count;",
              "    if (count <= 0)", "        return ERR_NONE;",
              f"    {c_type(item)} *items = arena_alloc_array(arena, (size_t)count, sizeof *items);",
@@ -642,14 +351,13 @@ def emit_decode_array(message, struct, item):
     if item.type == "struct":
         body.append(f"        TRY(decode_{item.struct.c_name}(reader, version, arena, &items[i]));")
     elif item.type in SPANS:
-        form = element_form(message, struct, item)
-        body.append(f"        TRY(reader_read_{item.type}(reader, {form}, &items[i]));")
+        element = element_form(message, struct, item)
+        body.append(f"        TRY(reader_read_{item.type}(reader, {element}, &items[i]));")
     else:
         body.append(f"        TRY(reader_read_{item.type}(reader, &items[i]));")
     body.append(f"    out->{item.name} = items;")
     body = form_line(message, struct, body) + body
-    return function(f"static struct err decode_{array_name(struct, item)}(struct reader *reader, "
-                    f"int16_t version,\n    struct arena *arena, struct {struct.c_name} *out)", body)
+    return static_function("decode", array_name(struct, item), struct, body)
 
 
 def decode_statement(message, struct, item, reader):
@@ -718,26 +426,24 @@ def emit_decode(message, struct):
                             decode_statement(message, struct, item, "reader"))
     body += decode_tag_section(message, struct)
     body = form_line(message, struct, body) + body
-    parts.append(function(f"static struct err decode_{struct.c_name}(struct reader *reader, "
-                          f"int16_t version,\n    struct arena *arena, struct {struct.c_name} *out)",
-                          body))
+    parts.append(static_function("decode", struct.c_name, struct, body))
     return "\n".join(parts)
 
 
 def emit_encode_array(message, struct, item):
     place = f"in->{item.name}"
-    body = [f"    TRY(writer_write_count(writer, {form_of(message, struct, item)}, {place}_count));",
+    form = form_of(message, struct, item)
+    body = [f"    TRY(writer_write_count(writer, {form}, {place}_count));",
             f"    for (int32_t i = 0; i < {place}_count; i++)"]
     if item.type == "struct":
         body.append(f"        TRY(encode_{item.struct.c_name}(writer, version, &{place}[i]));")
     elif item.type in SPANS:
-        form = element_form(message, struct, item)
-        body.append(f"        TRY(writer_write_{item.type}(writer, {form}, {place}[i]));")
+        element = element_form(message, struct, item)
+        body.append(f"        TRY(writer_write_{item.type}(writer, {element}, {place}[i]));")
     else:
         body.append(f"        TRY(writer_write_{item.type}(writer, {place}[i]));")
     body = form_line(message, struct, body) + body
-    return function(f"static struct err encode_{array_name(struct, item)}(struct writer *writer, "
-                    f"int16_t version,\n    const struct {struct.c_name} *in)", body)
+    return static_function("encode", array_name(struct, item), struct, body)
 
 
 def encode_statement(message, struct, item):
@@ -796,8 +502,7 @@ def emit_encode(message, struct):
             body += [f"    if (!({test}) && {refuse})", "        return err_make(ERR_UNSUPPORTED);"]
     body += encode_tag_section(message, struct)
     body = form_line(message, struct, body) + body
-    parts.append(function(f"static struct err encode_{struct.c_name}(struct writer *writer, "
-                          f"int16_t version,\n    const struct {struct.c_name} *in)", body))
+    parts.append(static_function("encode", struct.c_name, struct, body))
     return "\n".join(parts)
 
 
@@ -865,7 +570,7 @@ struct api_info {{
     int16_t version_min;
     int16_t version_max;
     int16_t flexible_min; /* the first flexible version, or API_FLEXIBLE_NEVER */
-    bool unstable;        /* version_max may still change and is not to be advertised */
+    bool unstable;        /* version_max may still change: see api_version_max_stable */
     const char *name;     /* Kafka's name, as metrics and messages show it */
 }};
 
@@ -930,9 +635,10 @@ static struct err encode_{name}(struct writer *writer, int16_t version, const vo
     return {name}_encode(writer, version, in);
 }}
 """)
-        key = message.number if message.kind in ("request", "response") else -1
-        rows.append(f'    {{"{message.name}", {key}, {message.versions.low}, '
-                    f"{message.versions.high}, &shape_{name}, decode_{name}, encode_{name}}},")
+        kind = {"request": "REQUEST", "entry": "OURS"}.get(message.kind, "OTHER")
+        rows.append(f'    {{"{message.name}", SHAPE_KIND_{kind}, {message.number or 0}, '
+                    f"{message.versions.low}, {message.versions.high}, &shape_{name}, "
+                    f"decode_{name}, encode_{name}}},")
     out += [f"const size_t shape_message_count = {len(rows)};",
             f"const struct shape_message shape_messages[{len(rows)}] = {{"] + rows + ["};", ""]
     return "\n".join(out)

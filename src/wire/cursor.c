@@ -199,8 +199,9 @@ struct err reader_finish(const struct reader *reader)
 
 uint8_t *wire_writable(uint8_t *buffer, size_t buffer_size, struct span part)
 {
-    CHECK(part.data >= buffer);
-    size_t offset = (size_t)(part.data - buffer);
+    uintptr_t begin = (uintptr_t)buffer;
+    CHECK((uintptr_t)part.data >= begin);
+    size_t offset = (uintptr_t)part.data - begin;
     CHECK(offset <= buffer_size);
     CHECK(part.size <= buffer_size - offset);
     return buffer + offset;

@@ -12,7 +12,8 @@
  * 1. A reader never looks beyond its bytes and never trusts a length or a count: more than the
  *    bytes left could hold is ERR_TRUNCATED, before anything is allocated.
  * 2. Spans that a reader gives out point into the bytes it was given and live as long as they do.
- * 3. On failure the position of a reader and the end of a writer are undefined: the message is lost.
+ * 3. On failure the position of a reader and the end of a writer are undefined: the message is
+ * lost.
  *
  * One thread at a time. Nothing here is validated as UTF-8: text is bytes.
  */
@@ -58,8 +59,11 @@ struct reader {
     size_t position;
 };
 
+/* The bytes must outlive the reader and the spans that it gives out. Null is read as empty. */
 static inline void reader_init(struct reader *reader, struct span bytes)
 {
+    if (span_is_null(bytes))
+        bytes = SPAN_EMPTY;
     *reader = (struct reader){.data = bytes.data, .size = bytes.size};
 }
 
@@ -141,9 +145,9 @@ MUST_USE struct err reader_read_float64(struct reader *reader, double *out);
 MUST_USE struct err reader_read_uuid(struct reader *reader, struct uuid *out);
 
 /*
- * Variable-length numbers, 7 bits a byte, the lowest first; the signed ones zigzag-coded. ERR_CORRUPT
- * where more bytes follow than the type can need, or bits that it cannot hold; needless zero
- * groups within that length are accepted, as Kafka accepts them.
+ * Variable-length numbers, 7 bits a byte, the lowest first; the signed ones zigzag-coded.
+ * ERR_CORRUPT where more bytes follow than the type can need, or bits that it cannot hold; needless
+ * zero groups within that length are accepted, as Kafka accepts them.
  */
 MUST_USE struct err reader_read_uvarint(struct reader *reader, uint32_t *out);
 MUST_USE struct err reader_read_varint(struct reader *reader, int32_t *out);

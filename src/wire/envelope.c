@@ -22,6 +22,12 @@ bool api_is_flexible(const struct api_info *api, int16_t version)
     return api->flexible_min != API_FLEXIBLE_NEVER && version >= api->flexible_min;
 }
 
+int16_t api_version_max_stable(const struct api_info *api)
+{
+    CHECK(!api->unstable || api->version_max > api->version_min);
+    return api->unstable ? (int16_t)(api->version_max - 1) : api->version_max;
+}
+
 static int16_t request_header_version(const struct api_info *api, int16_t version)
 {
     return api_is_flexible(api, version) ? 2 : 1;

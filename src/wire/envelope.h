@@ -24,6 +24,9 @@ const struct api_info *api_find(int16_t key);
 /* Whether bodies of that version end their structs with tagged fields. Any version may be asked. */
 bool api_is_flexible(const struct api_info *api, int16_t version);
 
+/* The highest version to advertise and to accept: one that may still change is left out. */
+int16_t api_version_max_stable(const struct api_info *api);
+
 /*
  * Reads a request's header; the reader then stands at the body. *api is never NULL. The version
  * may be one that the API does not have: the header is readable all the same, and the caller

@@ -125,9 +125,16 @@ static void check_lack_of_room_is_an_error(const struct shape_message *message, 
     arena_deinit(&arena);
 }
 
+/* A test's state is its message's place in the table. */
+static const struct shape_message *message_of(void **state)
+{
+    const size_t *index = *state;
+    return &shape_messages[*index];
+}
+
 static void message_survives_every_version(void **state)
 {
-    const struct shape_message *message = *state;
+    const struct shape_message *message = message_of(state);
     for (int16_t version = message->version_min; version <= message->version_max; version++) {
         for (int round = 0; round < ROUNDS; round++)
             check_same_after_round_trip(message, version, seed_of(version, round));
@@ -138,7 +145,7 @@ static void message_survives_every_version(void **state)
 
 static void unknown_versions_are_refused(void **state)
 {
-    const struct shape_message *message = *state;
+    const struct shape_message *message = message_of(state);
     struct arena arena;
     arena_init(&arena, ARENA_SIZE_MAX);
     struct buf buf;
@@ -161,28 +168,39 @@ static void unknown_versions_are_refused(void **state)
     arena_deinit(&arena);
 }
 
+/* The tests of one message, and what they point to. */
+struct message_tests {
+    size_t index;
+    char survives_name[96];
+    char refused_name[96];
+};
+
+static void describe(struct message_tests *own, size_t index, struct CMUnitTest *tests)
+{
+    const char *name = shape_messages[index].name;
+    own->index = index;
+    (void)snprintf(own->survives_name, sizeof own->survives_name, "%s_survives_every_version",
+                   name);
+    (void)snprintf(own->refused_name, sizeof own->refused_name, "%s_of_unknown_version_is_refused",
+                   name);
+    tests[0] = (struct CMUnitTest){.name = own->survives_name,
+                                   .test_func = message_survives_every_version,
+                                   .initial_state = &own->index};
+    tests[1] = (struct CMUnitTest){.name = own->refused_name,
+                                   .test_func = unknown_versions_are_refused,
+                                   .initial_state = &own->index};
+}
+
 int main(void)
 {
-    size_t count = shape_message_count * 2;
-    struct CMUnitTest *tests = calloc(count, sizeof *tests);
-    char(*names)[96] = calloc(count, sizeof *names);
-    if (tests == NULL || names == NULL)
+    struct message_tests *own = calloc(shape_message_count, sizeof *own);
+    struct CMUnitTest *tests = calloc(shape_message_count * 2, sizeof *tests);
+    if (own == NULL || tests == NULL)
         return 1;
-    for (size_t i = 0; i < shape_message_count; i++) {
-        const struct shape_message *message = &shape_messages[i];
-        void *state = malloc(sizeof *message);
-        if (state == NULL)
-            return 1;
-        memcpy(state, message, sizeof *message);
-        (void)snprintf(names[2 * i], sizeof names[0], "%s_survives_every_version", message->name);
-        (void)snprintf(names[2 * i + 1], sizeof names[0], "%s_of_unknown_version_is_refused",
-                       message->name);
-        tests[2 * i] = (struct CMUnitTest){.name = names[2 * i],
-                                           .test_func = message_survives_every_version,
-                                           .initial_state = state};
-        tests[2 * i + 1] = (struct CMUnitTest){.name = names[2 * i + 1],
-                                               .test_func = unknown_versions_are_refused,
-                                               .initial_state = state};
-    }
-    return _cmocka_run_group_tests("roundtrip", tests, count, NULL, NULL);
+    for (size_t i = 0; i < shape_message_count; i++)
+        describe(&own[i], i, &tests[2 * i]);
+    int failed = _cmocka_run_group_tests("roundtrip", tests, shape_message_count * 2, NULL, NULL);
+    free(tests);
+    free(own);
+    return failed;
 }

@@ -48,18 +48,12 @@ static bool within(int16_t version, int16_t low, int16_t high)
 static size_t type_size(const struct shape_field *field)
 {
     static const size_t sizes[] = {
-        [SHAPE_BOOL] = sizeof(bool),
-        [SHAPE_INT8] = sizeof(int8_t),
-        [SHAPE_INT16] = sizeof(int16_t),
-        [SHAPE_UINT16] = sizeof(uint16_t),
-        [SHAPE_INT32] = sizeof(int32_t),
-        [SHAPE_UINT32] = sizeof(uint32_t),
-        [SHAPE_INT64] = sizeof(int64_t),
-        [SHAPE_FLOAT64] = sizeof(double),
-        [SHAPE_UUID] = sizeof(struct uuid),
-        [SHAPE_STRING] = sizeof(struct span),
-        [SHAPE_BYTES] = sizeof(struct span),
-        [SHAPE_RECORDS] = sizeof(struct wire_records),
+        [SHAPE_BOOL] = sizeof(bool),         [SHAPE_INT8] = sizeof(int8_t),
+        [SHAPE_INT16] = sizeof(int16_t),     [SHAPE_UINT16] = sizeof(uint16_t),
+        [SHAPE_INT32] = sizeof(int32_t),     [SHAPE_UINT32] = sizeof(uint32_t),
+        [SHAPE_INT64] = sizeof(int64_t),     [SHAPE_FLOAT64] = sizeof(double),
+        [SHAPE_UUID] = sizeof(struct uuid),  [SHAPE_STRING] = sizeof(struct span),
+        [SHAPE_BYTES] = sizeof(struct span), [SHAPE_RECORDS] = sizeof(struct wire_records),
     };
     return field->type == SHAPE_STRUCT ? field->shape->size : sizes[field->type];
 }
@@ -73,8 +67,8 @@ static size_t pick_size(struct filling *filling)
 /* Whole characters of one to four bytes, about as many bytes as asked. */
 static struct span random_text(struct filling *filling)
 {
-    static const char *const characters[] = {"a", "Z", "0", "-", "\n", "\xc3\xa9", "\xe2\x82\xac",
-                                             "\xf0\x9f\x98\x80"};
+    static const char *const characters[] = {
+        "a", "Z", "0", "-", "\n", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
     size_t size_wanted = pick_size(filling);
     uint8_t *bytes = arena_alloc(filling->arena, size_wanted + 4);
     if (bytes == NULL) {
@@ -83,8 +77,7 @@ static struct span random_text(struct filling *filling)
     }
     size_t size = 0;
     while (size < size_wanted) {
-        const char *character =
-            characters[pick(filling, sizeof characters / sizeof characters[0])];
+        const char *character = characters[pick(filling, sizeof characters / sizeof characters[0])];
         memcpy(bytes + size, character, strlen(character));
         size += strlen(character);
     }

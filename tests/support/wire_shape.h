@@ -51,9 +51,16 @@ struct shape {
     void (*init)(void *out);
 };
 
+enum shape_kind {
+    SHAPE_KIND_REQUEST,
+    SHAPE_KIND_OURS,  /* Kafka does not know it */
+    SHAPE_KIND_OTHER, /* an answer, a header, a record */
+};
+
 struct shape_message {
-    const char *name; /* Kafka's */
-    int16_t api_key;  /* of requests and responses; -1 for others */
+    const char *name; /* Kafka's, unless it is ours */
+    enum shape_kind kind;
+    int16_t number; /* of requests and answers the API's key */
     int16_t version_min;
     int16_t version_max;
     const struct shape *shape;
