@@ -15,10 +15,13 @@ struct join_work {
 static void join_done(struct coord_join *join, const struct join_group_response *response)
 {
     struct join_work *work = LIST_ENTRY(join, struct join_work, join);
+    struct join_group_response answer = *response;
     struct writer *writer;
+    if (span_is_null(answer.protocol_name) && work->request->version < 7)
+        answer.protocol_name = SPAN_EMPTY; /* older versions know no null here */
     work->err = request_begin_reply(work->request, 0, &writer);
     if (!err_failed(work->err))
-        work->err = join_group_response_encode(writer, work->request->version, response);
+        work->err = join_group_response_encode(writer, work->request->version, &answer);
     request_wake(work->request);
 }
 

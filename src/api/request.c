@@ -117,8 +117,3 @@ void request_wake(struct request *request)
 {
     reactor_post(request_reactor(request), &request->mail, request_mail);
 }
-
-struct err request_resume_encoded(struct request *request)
-{
-    return request_end_reply(request);
-}

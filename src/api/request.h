@@ -89,12 +89,6 @@ void request_unpark(struct request *request);
 /* Lets a parked request go on. Any thread, once per park. */
 void request_wake(struct request *request);
 
-/*
- * A resume for requests whose answer is encoded already: whoever completed them, on whatever
- * thread, called request_begin_reply, encoded and called request_wake.
- */
-MUST_USE struct err request_resume_encoded(struct request *request);
-
 /* For the session: makes and frees. */
 MUST_USE struct err request_create(struct session *session, struct request **out);
 void request_destroy(struct request *request);

@@ -16,6 +16,7 @@ static void session_maybe_free(struct session *session)
 {
     if (session->connection != NULL || session->request_count > 0 || session->is_flushing)
         return;
+    list_remove(&session->link);
     session->magic = 0;
     free(session);
 }
@@ -135,7 +136,7 @@ static void session_flush(struct session *session)
             connection_close(session->connection);
     }
     session->is_flushing = false;
-    if (session->connection != NULL && !session_is_full(session))
+    if (session->connection != NULL && !session->is_draining && !session_is_full(session))
         connection_pause(session->connection, false);
     session_maybe_free(session);
 }
@@ -241,29 +242,48 @@ static const struct connection_user session_vtable = {
     .closed = session_closed,
 };
 
-struct err session_create(struct api *api, struct reactor *reactor, int socket, const char *peer,
-                          size_t listener)
+struct err session_create(const struct session_setup *setup)
 {
+    struct api *api = setup->api;
     struct session *session = calloc(1, sizeof *session);
     struct err err = session == NULL ? err_make(ERR_NO_MEMORY) : ERR_NONE;
     struct connection *connection = NULL;
     if (!err_failed(err))
-        err = connection_open(reactor, socket, api->request_size_max + FRAME_PREFIX_SIZE,
-                              api->idle_ms, &connection);
+        err = connection_open(setup->reactor, setup->socket,
+                              api->request_size_max + FRAME_PREFIX_SIZE, api->idle_ms, &connection);
     if (err_failed(err)) {
-        net_close(api->os->net, socket);
+        net_close(api->os->net, setup->socket);
         free(session);
         return err;
     }
     *session = (struct session){
         .magic = SESSION_MAGIC,
         .api = api,
-        .reactor = reactor,
+        .reactor = setup->reactor,
         .connection = connection,
-        .listener = listener,
+        .listener = setup->listener,
     };
     list_init(&session->requests);
-    (void)snprintf(session->host, sizeof session->host, "/%s", peer);
+    list_append(setup->sessions, &session->link);
+    (void)snprintf(session->host, sizeof session->host, "/%s", setup->peer);
     connection_set_user(connection, &session_vtable, session);
     return ERR_NONE;
+}
+
+bool session_drain(struct session *session)
+{
+    CHECK_MAGIC(session, SESSION_MAGIC);
+    if (session->connection == NULL)
+        return false; /* its parked requests end by themselves */
+    connection_pause(session->connection, true);
+    session->is_draining = true;
+    LIST_EACH (&session->requests, link) {
+        struct request *request = LIST_ENTRY(link, struct request, link);
+        if (request->state == REQUEST_PARKED && request->cancel != NULL)
+            request->cancel(request);
+    }
+    if (session->request_count > 0)
+        return false;
+    connection_close(session->connection);
+    return true;
 }

@@ -13,6 +13,7 @@ struct api;
 
 struct session {
     uint32_t magic;
+    struct list link; /* among the sessions of its reactor */
     struct api *api;
     struct reactor *reactor;
     struct connection *connection; /* NULL once closed */
@@ -20,12 +21,26 @@ struct session {
     size_t request_count;
     size_t listener; /* index of the listener it came in by */
     bool is_flushing;
+    bool is_draining;
     char host[OS_PEER_TEXT_SIZE + 1]; /* "/192.0.2.1" */
 };
 
+/* Where a new session comes from and belongs. */
+struct session_setup {
+    struct api *api;
+    struct reactor *reactor;
+    struct list *sessions; /* of the reactor; the session takes itself off when it ends */
+    int socket;
+    size_t listener;
+    const char *peer; /* numeric address; copied */
+};
+
 /* Begins to serve a socket, which is the session's from here on, also on failure. */
-MUST_USE struct err session_create(struct api *api, struct reactor *reactor, int socket,
-                                   const char *peer, size_t listener);
+MUST_USE struct err session_create(const struct session_setup *setup);
+
+/* Reads no more; lets what waits for news go; closes when every answer is sent. True: it is over.
+ */
+bool session_drain(struct session *session);
 
 /* A request of the session has its answer: sends what may be sent. */
 void session_replied(struct session *session, struct request *request);

@@ -24,6 +24,12 @@
 /* Decoded form of one request: 1,000,000 array elements of the widest common kind. */
 #define REQUEST_ARENA_SIZE_MAX (256 * 1024 * 1024)
 
+/* HTTP: scrapers, probes and a few people at once. */
+#define HTTP_CONNECTION_COUNT_MAX 64
+
+/* The metrics of 10,000 partitions are about 5 MiB. */
+#define HTTP_PAGE_SIZE_MAX (64 * 1024 * 1024)
+
 /* One batch decompressed: as much as the largest request, against bombs. */
 #define DECOMPRESSED_SIZE_MAX (128 * 1024 * 1024)
 

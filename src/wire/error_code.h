@@ -1,6 +1,6 @@
 /*
- * error_code: Kafka's error codes, by Kafka's names. They stand in answers; inside the program a failure
- * is a struct err, and src/api/error_map.c alone turns one into the other.
+ * error_code: Kafka's error codes, by Kafka's names. They stand in answers; inside the program a
+ * failure is a struct err, and src/api/error_map.c alone turns one into the other.
  */
 #ifndef HEADRACE_WIRE_ERROR_CODE_H
 #define HEADRACE_WIRE_ERROR_CODE_H
