@@ -30,6 +30,8 @@ struct err buf_reserve(struct buf *buf, size_t size)
     size_t capacity = buf->capacity < BUF_CAPACITY_MIN ? BUF_CAPACITY_MIN : buf->capacity;
     while (capacity < needed)
         capacity = capacity > buf->size_max / 2 ? buf->size_max : capacity * 2;
+    if (capacity > buf->size_max)
+        capacity = buf->size_max;
     uint8_t *data = realloc(buf->data, capacity);
     if (data == NULL)
         return err_make(ERR_NO_MEMORY);

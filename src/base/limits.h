@@ -24,6 +24,29 @@
 /* Decoded form of one request: 1,000,000 array elements of the widest common kind. */
 #define REQUEST_ARENA_SIZE_MAX (256 * 1024 * 1024)
 
+/* HTTP: scrapers, probes and a few people at once. */
+#define HTTP_CONNECTION_COUNT_MAX 64
+
+/* The metrics of 10,000 partitions are about 5 MiB. */
+#define HTTP_PAGE_SIZE_MAX (64 * 1024 * 1024)
+
+/* One batch decompressed: as much as the largest request, against bombs. */
+#define DECOMPRESSED_SIZE_MAX (128 * 1024 * 1024)
+
+/* Record slices of an answer up to this size are copied into it; sendfile pays beyond. Measured:
+ * the border lies near 64 KiB. */
+#define FETCH_COPY_SIZE_MAX (64 * 1024)
+
+/* One answer in memory: a fetch of socket.request.max.bytes and its metadata; larger parts are
+ * sent from their files. */
+#define RESPONSE_SIZE_MAX (512 * 1024 * 1024)
+
+/* Requests of one connection under way at once. Java clients use 5, librdkafka many. */
+#define SESSION_REQUEST_COUNT_MAX 256
+
+/* Bytes of answers waiting for one slow reader before its requests are left unread. */
+#define SESSION_QUEUED_SIZE_MAX (16 * 1024 * 1024)
+
 /* One buffer per reactor into which idle connections read: a few usual requests in one call. */
 #define READ_SCRATCH_SIZE (256 * 1024)
 

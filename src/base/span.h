@@ -19,6 +19,9 @@ struct span {
 
 #define SPAN_NULL ((struct span){NULL, 0})
 
+/* Present, and of no bytes. */
+#define SPAN_EMPTY ((struct span){(const uint8_t *)"", 0})
+
 /* For printf's "%.*s": SPAN_ARGS(name). */
 #define SPAN_ARGS(span) (int)(span).size, (const char *)(span).data
 

@@ -18,7 +18,8 @@ struct suggestion {
     size_t distance;
 };
 
-/* Offers one word. Near means at most a third of the wanted word's letters, and at least one, differ. */
+/* Offers one word. Near means at most a third of the wanted word's letters, and at least one,
+ * differ. */
 void suggest_offer(struct suggestion *suggestion, struct span wanted, const char *word);
 
 #endif

@@ -25,9 +25,8 @@ static struct err check_collision(struct broker *broker, struct span name, struc
     const struct map_entry *entry;
     while (!err_failed(err) && (entry = map_next(&broker->by_name, &position)) != NULL) {
         if (topic_names_collide(name, entry->key))
-            err = diag_fail(diag, ERR_INVALID,
-                            "Topic '%.*s' collides with existing topics: %.*s", SPAN_ARGS(name),
-                            SPAN_ARGS(entry->key));
+            err = diag_fail(diag, ERR_INVALID, "Topic '%.*s' collides with existing topics: %.*s",
+                            SPAN_ARGS(name), SPAN_ARGS(entry->key));
     }
     os_mutex_unlock(&broker->table_lock);
     return err;
@@ -40,8 +39,7 @@ struct err admin_check_create(struct broker *broker, const struct admin_create *
     struct topic *existing = broker_find_topic(broker, create->name);
     if (existing != NULL) {
         topic_unref(existing);
-        return diag_fail(diag, ERR_EXISTS, "Topic '%.*s' already exists.",
-                         SPAN_ARGS(create->name));
+        return diag_fail(diag, ERR_EXISTS, "Topic '%.*s' already exists.", SPAN_ARGS(create->name));
     }
     if (create->partition_count > TOPIC_PARTITION_COUNT_MAX)
         return diag_fail(diag, ERR_LIMIT, "%d partitions are more than the %d a topic may have",
@@ -128,8 +126,8 @@ static struct err delete_locked(struct broker *broker, struct topic *topic,
     atomic_store(&topic->is_deleted, true);
     struct topic *taken = broker_take_topic(broker, topic->id);
     CHECK(taken == topic);
-    *deletion = (struct deletion){
-        .waiter = {.done = deletion_done}, .broker = broker, .topic = topic};
+    *deletion =
+        (struct deletion){.waiter = {.done = deletion_done}, .broker = broker, .topic = topic};
     return ERR_NONE;
 }
 

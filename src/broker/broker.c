@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/limits.h"
 #include "broker/identity.h"
 #include "broker/metadata_log.h"
 
@@ -93,6 +94,30 @@ void topic_list_unref(struct topic_list *list)
     list->count = 0;
 }
 
+/* Collects references to all topics; on no memory an empty list, and the caller comes again. */
+static void visit_all(struct broker *broker, void (*visit)(struct partition *, int64_t),
+                      int64_t argument)
+{
+    struct arena arena;
+    struct topic_list list;
+    arena_init(&arena, SIZE_MAX);
+    if (!err_failed(broker_list_topics(broker, &arena, &list))) {
+        for (size_t i = 0; i < list.count; i++) {
+            int32_t count = topic_partition_count(list.topics[i]);
+            for (int32_t index = 0; index < count; index++)
+                visit(topic_partition(list.topics[i], index), argument);
+        }
+        topic_list_unref(&list);
+    }
+    arena_deinit(&arena);
+}
+
+static void fail_waiters(struct partition *partition, int64_t unused)
+{
+    (void)unused;
+    partition_fail_waiters(partition);
+}
+
 /* Makes the data folder and the folders above it that are missing. */
 static struct err make_dirs(const struct os_files *files, const char *dir, struct diag *diag)
 {
@@ -112,8 +137,86 @@ static struct err make_dirs(const struct os_files *files, const char *dir, struc
     return ERR_NONE;
 }
 
-static struct err open_store(struct broker *broker, const struct store_events *events,
-                             struct diag *diag)
+static void on_dirty(void *context)
+{
+    const struct broker *broker = context;
+    if (broker->events.dirty != NULL)
+        broker->events.dirty(broker->events.context);
+}
+
+static void on_work(void *context)
+{
+    const struct broker *broker = context;
+    if (broker->events.work != NULL)
+        broker->events.work(broker->events.context);
+}
+
+static void on_report(void *context, const char *sentence)
+{
+    const struct broker *broker = context;
+    if (broker->events.report != NULL)
+        broker->events.report(broker->events.context, sentence);
+}
+
+/* Calls the waiters of all tickets up to this one. */
+static void tickets_finish(struct broker *broker, uint64_t ticket, struct err err)
+{
+    struct list taken;
+    list_init(&taken);
+    os_mutex_lock(&broker->table_lock);
+    LIST_EACH (&broker->ticket_waiters, link) {
+        struct ticket_waiter *waiter = LIST_ENTRY(link, struct ticket_waiter, link);
+        if (waiter->ticket > ticket)
+            continue;
+        waiter->is_taken = true;
+        list_remove(link);
+        list_append(&taken, link);
+    }
+    os_mutex_unlock(&broker->table_lock);
+    for (struct list *link = list_pop(&taken); link != NULL; link = list_pop(&taken)) {
+        struct ticket_waiter *waiter = LIST_ENTRY(link, struct ticket_waiter, link);
+        waiter->done(waiter, err);
+    }
+}
+
+static void on_ticket(void *context, uint64_t ticket)
+{
+    struct broker *broker = context;
+    tickets_finish(broker, ticket, ERR_NONE);
+    if (broker->events.ticket != NULL)
+        broker->events.ticket(broker->events.context, ticket);
+}
+
+bool broker_wait_ticket(struct broker *broker, struct ticket_waiter *waiter, struct err *err)
+{
+    *err = ERR_NONE;
+    os_mutex_lock(&broker->table_lock);
+    list_append(&broker->ticket_waiters, &waiter->link);
+    os_mutex_unlock(&broker->table_lock);
+    bool is_offline = store_is_offline(broker->store);
+    if (!is_offline && store_durable_ticket(broker->store) < waiter->ticket)
+        return false;
+    os_mutex_lock(&broker->table_lock);
+    bool is_mine = !waiter->is_taken;
+    if (is_mine)
+        list_remove(&waiter->link);
+    os_mutex_unlock(&broker->table_lock);
+    if (is_mine && is_offline)
+        *err = err_make(ERR_OFFLINE);
+    return is_mine; /* else done was called, or is being called */
+}
+
+/* Nothing can be made durable any more: sends everyone who waits for that home. */
+static void on_offline(void *context, const char *sentence)
+{
+    struct broker *broker = context;
+    tickets_finish(broker, UINT64_MAX, err_make(ERR_OFFLINE));
+    visit_all(broker, fail_waiters, 0);
+    if (broker->events.offline != NULL)
+        broker->events.offline(broker->events.context, sentence);
+}
+
+static struct err open_store(struct broker *broker, struct diag *diag)
 {
     const struct config *config = broker->config;
     struct store_options options = STORE_OPTIONS_DEFAULT;
@@ -121,7 +224,14 @@ static struct err open_store(struct broker *broker, const struct store_events *e
     options.clock = broker->os->clock;
     options.files = broker->os->files;
     options.random = broker->os->random;
-    options.events = *events;
+    options.events = (struct store_events){
+        .context = broker,
+        .dirty = on_dirty,
+        .work = on_work,
+        .ticket = on_ticket,
+        .offline = on_offline,
+        .report = on_report,
+    };
     options.flush_by_os = strcmp(config_text(config, CONFIG_FLUSH), "os") == 0;
     options.open_file_count_max = (uint32_t)config_number(config, CONFIG_OPEN_FILES_MAX);
     options.retention_interval_ms = config_number(config, CONFIG_LOG_RETENTION_CHECK_INTERVAL_MS);
@@ -141,9 +251,9 @@ static struct err settle(struct broker *broker, struct diag *diag)
     return ERR_NONE;
 }
 
-static struct err start(struct broker *broker, const struct broker_setup *setup, struct diag *diag)
+static struct err start(struct broker *broker, struct diag *diag)
 {
-    TRY(open_store(broker, &setup->events, diag));
+    TRY(open_store(broker, diag));
     TRY(identity_open(broker->os, broker->config, broker->cluster_id, diag));
     TRY(metadata_log_open(broker, diag));
     TRY(metadata_log_replay(broker, diag));
@@ -160,12 +270,14 @@ struct err broker_create(const struct broker_setup *setup, struct broker **out, 
         .os = setup->os,
         .config = setup->config,
         .listeners = setup->listeners,
+        .events = setup->events,
     };
+    list_init(&broker->ticket_waiters);
     os_mutex_init(&broker->admin_lock);
     os_mutex_init(&broker->table_lock);
     map_init(&broker->by_name, random_u64(setup->os->random));
     map_init(&broker->by_id, random_u64(setup->os->random));
-    struct err err = start(broker, setup, diag);
+    struct err err = start(broker, diag);
     if (err_failed(err)) {
         struct err ignored = broker_close(broker, false, NULL);
         (void)ignored;
@@ -209,35 +321,6 @@ struct err broker_close(struct broker *broker, bool is_clean, struct diag *diag)
     broker->magic = 0;
     free(broker);
     return err;
-}
-
-/* Collects references to all topics; on no memory an empty list, and the caller comes again. */
-static void visit_all(struct broker *broker, void (*visit)(struct partition *, int64_t),
-                      int64_t argument)
-{
-    struct arena arena;
-    struct topic_list list;
-    arena_init(&arena, SIZE_MAX);
-    if (!err_failed(broker_list_topics(broker, &arena, &list))) {
-        for (size_t i = 0; i < list.count; i++) {
-            int32_t count = topic_partition_count(list.topics[i]);
-            for (int32_t index = 0; index < count; index++)
-                visit(topic_partition(list.topics[i], index), argument);
-        }
-        topic_list_unref(&list);
-    }
-    arena_deinit(&arena);
-}
-
-static void fail_waiters(struct partition *partition, int64_t unused)
-{
-    (void)unused;
-    partition_fail_waiters(partition);
-}
-
-void broker_fail_waiters(struct broker *broker)
-{
-    visit_all(broker, fail_waiters, 0);
 }
 
 void broker_expire_producers(struct broker *broker)

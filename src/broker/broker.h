@@ -1,8 +1,8 @@
 /*
  * broker: the table of topics over one store.
  *
- * Start: broker_create opens the store, replays the metadata log, opens every partition and drops what
- * nobody claims. End: broker_close, after all threads that serve have ended.
+ * Start: broker_create opens the store, replays the metadata log, opens every partition and drops
+ * what nobody claims. End: broker_close, after all threads that serve have ended.
  */
 #ifndef HEADRACE_BROKER_BROKER_H
 #define HEADRACE_BROKER_BROKER_H
@@ -11,6 +11,15 @@
 #include "broker/config.h"
 #include "broker/listeners.h"
 #include "broker/topic.h"
+
+/* Someone who waits for a change of the store's manifest (a ticket) to be durable. */
+struct ticket_waiter {
+    struct list link;
+    uint64_t ticket;
+    bool is_taken; /* under table_lock: done is being called */
+    /* Any thread, no lock held. ERR_OFFLINE when it will never be. */
+    void (*done)(struct ticket_waiter *waiter, struct err err);
+};
 
 #define BROKER_MAGIC 0x42524f4bU /* "BROK" */
 
@@ -30,9 +39,11 @@ struct broker {
     struct os_mutex table_lock; /* guards the maps */
     struct map by_name;
     struct map by_id;
-    struct topic *metadata;   /* of the metadata log; a reference */
-    int64_t producer_id_next; /* under admin_lock: the next to be given out */
-    int64_t producer_id_end;  /* under admin_lock: those below are recorded as given out */
+    struct topic *metadata;     /* of the metadata log; a reference */
+    int64_t producer_id_next;   /* under admin_lock: the next to be given out */
+    int64_t producer_id_end;    /* under admin_lock: those below are recorded as given out */
+    struct store_events events; /* the owner's; the store calls the broker first */
+    struct list ticket_waiters; /* under table_lock */
     int64_t producer_id_commit; /* under admin_lock: where that record becomes durable */
 };
 
@@ -40,7 +51,7 @@ struct broker_setup {
     const struct os *os;
     const struct config *config;
     const struct listeners *listeners;
-    struct store_events events; /* context and what else than `offline` the owner wants to hear */
+    struct store_events events; /* what the owner wants to hear of the store */
 };
 
 /*
@@ -52,8 +63,8 @@ MUST_USE struct err broker_create(const struct broker_setup *setup, struct broke
                                   struct diag *diag);
 
 /*
- * Ends cleanly: closes all partitions, flushes, and frees. is_clean false leaves the data folder as a
- * crash would. NULL is taken and ignored. On an error everything is freed all the same.
+ * Ends cleanly: closes all partitions, flushes, and frees. is_clean false leaves the data folder as
+ * a crash would. NULL is taken and ignored. On an error everything is freed all the same.
  */
 MUST_USE struct err broker_close(struct broker *broker, bool is_clean, struct diag *diag);
 
@@ -78,8 +89,12 @@ void topic_list_unref(struct topic_list *list);
 MUST_USE struct err broker_put_topic(struct broker *broker, struct topic *topic);
 struct topic *broker_take_topic(struct broker *broker, struct uuid id);
 
-/* The store can make nothing durable any more: sends everyone who waits for that home. Any thread. */
-void broker_fail_waiters(struct broker *broker);
+/*
+ * Waits for a ticket. True: it is durable, or err says that it never will be; done is not called.
+ * False: done will be called once, perhaps before this returns. Any thread.
+ */
+MUST_USE bool broker_wait_ticket(struct broker *broker, struct ticket_waiter *waiter,
+                                 struct err *err);
 
 /* Forgets idempotent producers that have been silent too long. Any one thread, now and then. */
 void broker_expire_producers(struct broker *broker);

@@ -45,8 +45,8 @@ static const struct config_known *known_find(struct span name)
     for (size_t i = 0; i < config_known_count; i++) {
         size_t size = strlen(config_known[i].name);
         bool is_prefix = config_known[i].name[size - 1] == '*';
-        struct span head = span_make(name.data, is_prefix && size - 1 < name.size ? size - 1
-                                                                                  : name.size);
+        struct span head =
+            span_make(name.data, is_prefix && size - 1 < name.size ? size - 1 : name.size);
         if (span_equal(head, span_make(config_known[i].name, is_prefix ? size - 1 : size)))
             return &config_known[i];
     }
@@ -88,8 +88,7 @@ static struct err parse_choice(const struct config_def *def, struct span text, s
         if (!choices_hold(def->choices, word))
             return diag_fail(diag, ERR_INVALID, "%s is \"%.*s\" but must be %s %s", def->name,
                              SPAN_ARGS(word), is_list ? "made of" : "one of", def->choices);
-        rest = comma == NULL ? span_make(text.data, 0)
-                             : span_make(comma + 1, rest.size - size - 1);
+        rest = comma == NULL ? span_make(text.data, 0) : span_make(comma + 1, rest.size - size - 1);
     } while (rest.size != 0);
     return ERR_NONE;
 }
@@ -104,9 +103,8 @@ static struct err parse_number(const struct config_def *def, const char *text, i
         return diag_fail(diag, ERR_INVALID, "%s is \"%s\" but must be a whole number", def->name,
                          text);
     if (parsed < def->min || parsed > def->max)
-        return diag_fail(diag, ERR_INVALID,
-                         "%s is %lld but must be between %lld and %lld", def->name, parsed,
-                         (long long)def->min, (long long)def->max);
+        return diag_fail(diag, ERR_INVALID, "%s is %lld but must be between %lld and %lld",
+                         def->name, parsed, (long long)def->min, (long long)def->max);
     *number = parsed;
     return ERR_NONE;
 }
@@ -119,8 +117,8 @@ static struct err parse_double(const struct config_def *def, const char *text, d
     if (end == text || *end != '\0')
         return diag_fail(diag, ERR_INVALID, "%s is \"%s\" but must be a number", def->name, text);
     if (!(parsed >= (double)def->min && parsed <= (double)def->max))
-        return diag_fail(diag, ERR_INVALID, "%s is %s but must be between %lld and %lld",
-                         def->name, text, (long long)def->min, (long long)def->max);
+        return diag_fail(diag, ERR_INVALID, "%s is %s but must be between %lld and %lld", def->name,
+                         text, (long long)def->min, (long long)def->max);
     *fraction = parsed;
     return ERR_NONE;
 }

@@ -1,10 +1,11 @@
 /*
- * config: the broker's properties, under Kafka's names, each with its type, default, bounds, words and
- * the place its value came from.
+ * config: the broker's properties, under Kafka's names, each with its type, default, bounds, words
+ * and the place its value came from.
  *
- * Three kinds of property exist: *real* ones, which this program obeys; *known* ones of Kafka, which
- * mean nothing on one machine (a warning says why); and *unknown* ones, which are errors with a guess
- * at what was meant. config_defs.c is the table of the real, config_known.c that of the known.
+ * Three kinds of property exist: *real* ones, which this program obeys; *known* ones of Kafka,
+ * which mean nothing on one machine (a warning says why); and *unknown* ones, which are errors with
+ * a guess at what was meant. config_defs.c is the table of the real, config_known.c that of the
+ * known.
  *
  * A config is built once at start by one thread and read-only afterwards.
  */
@@ -136,8 +137,8 @@ MUST_USE struct err config_set(struct config *config, struct span name, struct s
                                enum config_source source, int line, struct diag *diag);
 
 /*
- * Reads Java properties text (Kafka's server.properties): comments, continuation lines, escapes. The
- * sentence of an error starts with "line N: ".
+ * Reads Java properties text (Kafka's server.properties): comments, continuation lines, escapes.
+ * The sentence of an error starts with "line N: ".
  */
 MUST_USE struct err config_read_properties(struct config *config, struct span text,
                                            struct diag *diag);
@@ -170,8 +171,8 @@ static inline const char *config_text(const struct config *config, enum config_i
 const char *config_source_text(const struct config_value *value, char text[32]);
 
 /*
- * Parses the text as a value of the definition. On success fills number and fraction. ERR_INVALID with
- * a sentence. Shared with the topics' own configs.
+ * Parses the text as a value of the definition. On success fills number and fraction. ERR_INVALID
+ * with a sentence. Shared with the topics' own configs.
  */
 MUST_USE struct err config_parse_value(const struct config_def *def, struct span text,
                                        struct config_value *value, struct diag *diag);

@@ -1,4 +1,5 @@
-/* config_defs: the real properties. Defaults are Kafka's; each that differs says so in its words. */
+/* config_defs: the real properties. Defaults are Kafka's; each that differs says so in its words.
+ */
 #include "broker/config_internal.h"
 
 #define BOOLEAN(id_, name_, initial_, doc_)                                                        \

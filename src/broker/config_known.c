@@ -1,14 +1,15 @@
 /*
- * config_known: Kafka's properties that mean nothing on one machine, or nothing yet, and why. A test
- * holds this list and config_defs.c against Apache Kafka 4.3.1's own.
+ * config_known: Kafka's properties that mean nothing on one machine, or nothing yet, and why. A
+ * test holds this list and config_defs.c against Apache Kafka 4.3.1's own.
  */
 #include "broker/config_internal.h"
 
 #define WHY_TRANSACTIONS "transactions are not served yet"
 #define WHY_CLASSES "there is no Java class to load"
 #define WHY_QUOTAS "quotas are not served yet"
-#define WHY_AUTH \
-    "authentication and authorisation are not served yet; a listener that asks for SASL is refused"
+#define WHY_AUTH                                                                                   \
+    "authentication and authorisation are not served yet; a listener that asks for SASL is "       \
+    "refused"
 #define WHY_REPLICAS "one machine keeps one copy of each partition"
 #define WHY_STEPS "reactors and background steps do this work without pools or buffers of their own"
 #define WHY_CONTROLLER "the broker keeps its metadata itself; there is no controller quorum"
@@ -17,17 +18,17 @@
 #define WHY_ONEDIR "there is one folder, and it is always in use"
 #define WHY_PURGATORY "a waiting request hangs on its partitions; there is no purgatory to purge"
 #define WHY_TIERED "tiered storage does not exist here"
-#define WHY_CONSUMER \
+#define WHY_CONSUMER                                                                               \
     "the consumer group protocol of KIP-848 is not served yet; the classic protocol is"
 #define WHY_SHARE "share groups are not served yet"
 #define WHY_STREAMS "the streams group protocol is not served yet"
 #define WHY_BROKERS "there are no other brokers to talk to"
 #define WHY_METRICS "metrics are served as Prometheus text on the HTTP listener"
 #define WHY_CLEANER "compaction is paced by a byte budget of its own"
-#define WHY_FLUSH \
+#define WHY_FLUSH                                                                                  \
     "flushing follows acks and headrace.flush, and start replays from its own checkpoints"
 #define WHY_LIMITS "not bounded here: max.connections and the sizes of requests are"
-#define WHY_OFFSETS \
+#define WHY_OFFSETS                                                                                \
     "offset commits are answered as soon as they are durable, and stored uncompressed"
 #define WHY_SOCKETS "the kernel sizes its own buffers, and back-pressure bounds what is queued"
 #define WHY_TLS "TLS is not served yet, and a listener that asks for it is refused"

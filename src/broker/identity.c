@@ -1,4 +1,5 @@
-/* identity: written to a second name, synced, and renamed, so that it is there whole or not at all. */
+/* identity: written to a second name, synced, and renamed, so that it is there whole or not at all.
+ */
 #include "broker/identity.h"
 
 #include <stdio.h>
@@ -44,8 +45,7 @@ static struct err identity_check(const struct config *config, struct span text,
         return diag_fail(diag, ERR_INVALID, "the data folder belongs to cluster %.*s, not %s",
                          SPAN_ARGS(cluster), wanted);
     char number[24];
-    (void)snprintf(number, sizeof number, "%lld",
-                   (long long)config_number(config, CONFIG_NODE_ID));
+    (void)snprintf(number, sizeof number, "%lld", (long long)config_number(config, CONFIG_NODE_ID));
     if (!span_equal_text(node, number))
         return diag_fail(diag, ERR_INVALID, "the data folder belongs to node %.*s, not node %s",
                          SPAN_ARGS(node), number);
@@ -68,9 +68,9 @@ static struct err identity_write(const struct os *os, const struct config *confi
         uuid_format(uuid_from_random(random), cluster_id);
     uuid_format(uuid_from_random(random + 16), directory_id);
     char text[IDENTITY_SIZE_MAX];
-    int size = snprintf(text, sizeof text,
-                        "version=1\ncluster.id=%s\nnode.id=%lld\ndirectory.id=%s\n", cluster_id,
-                        (long long)config_number(config, CONFIG_NODE_ID), directory_id);
+    int size =
+        snprintf(text, sizeof text, "version=1\ncluster.id=%s\nnode.id=%lld\ndirectory.id=%s\n",
+                 cluster_id, (long long)config_number(config, CONFIG_NODE_ID), directory_id);
     CHECK(size > 0 && size < IDENTITY_SIZE_MAX);
     int file;
     size_t done;

@@ -98,8 +98,8 @@ static struct err replay_all(struct replay *replay, int64_t end, struct diag *di
         struct log_slice slice;
         TRY(log_read(log, &read, &slice, diag));
         buf_clear(&replay->bytes);
-        struct err err = slice.size == 0 ? err_make(ERR_CORRUPT)
-                                         : buf_reserve(&replay->bytes, slice.size);
+        struct err err =
+            slice.size == 0 ? err_make(ERR_CORRUPT) : buf_reserve(&replay->bytes, slice.size);
         if (!err_failed(err))
             err = slice_read(&slice, 0, replay->bytes.data, slice.size);
         if (!err_failed(err))

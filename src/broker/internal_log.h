@@ -29,9 +29,8 @@ MUST_USE struct err internal_batch_add(struct internal_batch *batch, struct span
  * Appends the batch, which holds at least one record. *end_offset: durable there means this change
  * is. Errors: partition_append's.
  */
-MUST_USE struct err internal_batch_append(struct internal_batch *batch,
-                                          struct partition *partition, int64_t *end_offset,
-                                          struct diag *diag);
+MUST_USE struct err internal_batch_append(struct internal_batch *batch, struct partition *partition,
+                                          int64_t *end_offset, struct diag *diag);
 
 /* What a replay calls for each record, control batches left out. The spans live during the call. */
 typedef struct err (*internal_visit)(void *context, const struct record *record);

@@ -1,9 +1,9 @@
 /*
  * listeners: where the broker listens and what it tells clients to connect to.
  *
- * "NAME://HOST:PORT,...", as in Kafka. An empty host or 0.0.0.0 or [::] means all addresses and needs
- * an advertised address; "localhost" means 127.0.0.1 and ::1. Port 0 is advertised as the port that
- * the system chose.
+ * "NAME://HOST:PORT,...", as in Kafka. An empty host or 0.0.0.0 or [::] means all addresses and
+ * needs an advertised address; "localhost" means 127.0.0.1 and ::1. Port 0 is advertised as the
+ * port that the system chose.
  */
 #ifndef HEADRACE_BROKER_LISTENERS_H
 #define HEADRACE_BROKER_LISTENERS_H

@@ -24,8 +24,8 @@ struct err metadata_log_open(struct broker *broker, struct diag *diag)
     struct topic *topic;
     TRY(topic_create(span_text(TOPIC_METADATA), metadata_topic_id, true, &topic));
     struct topic_overrides overrides = {0};
-    struct err err = topic_overrides_set(&overrides, span_text("retention.ms"), span_text("-1"),
-                                         diag);
+    struct err err =
+        topic_overrides_set(&overrides, span_text("retention.ms"), span_text("-1"), diag);
     if (!err_failed(err))
         err = topic_overrides_set(&overrides, span_text("retention.bytes"), span_text("-1"), diag);
     if (!err_failed(err)) {
@@ -71,8 +71,8 @@ static struct err change_append(struct broker *broker, struct change *change, st
     return diag_wrap(diag, err, "the metadata log");
 }
 
-struct err metadata_log_created(struct broker *broker, struct topic *topic,
-                                int32_t partition_count, int64_t *commit, struct diag *diag)
+struct err metadata_log_created(struct broker *broker, struct topic *topic, int32_t partition_count,
+                                int64_t *commit, struct diag *diag)
 {
     struct metadata_topic_created_config configs[TOPIC_CONFIG_ID_COUNT];
     struct metadata_topic_created created;
@@ -91,7 +91,8 @@ struct err metadata_log_created(struct broker *broker, struct topic *topic,
     }
     struct change change;
     change_begin(&change);
-    struct err err = metadata_topic_created_pack(&change.writer, METADATA_TOPIC_CREATED_VERSION_MAX, &created);
+    struct err err =
+        metadata_topic_created_pack(&change.writer, METADATA_TOPIC_CREATED_VERSION_MAX, &created);
     return change_append(broker, &change, err, commit, diag);
 }
 
@@ -101,7 +102,8 @@ struct err metadata_log_deleted(struct broker *broker, const struct topic *topic
     struct metadata_topic_deleted deleted = {.topic_id = topic->id};
     struct change change;
     change_begin(&change);
-    struct err err = metadata_topic_deleted_pack(&change.writer, METADATA_TOPIC_DELETED_VERSION_MAX, &deleted);
+    struct err err =
+        metadata_topic_deleted_pack(&change.writer, METADATA_TOPIC_DELETED_VERSION_MAX, &deleted);
     return change_append(broker, &change, err, commit, diag);
 }
 
@@ -112,7 +114,8 @@ struct err metadata_log_raised(struct broker *broker, const struct topic *topic,
                                                 .partition_count = partition_count};
     struct change change;
     change_begin(&change);
-    struct err err = metadata_partitions_raised_pack(&change.writer, METADATA_PARTITIONS_RAISED_VERSION_MAX, &raised);
+    struct err err = metadata_partitions_raised_pack(
+        &change.writer, METADATA_PARTITIONS_RAISED_VERSION_MAX, &raised);
     return change_append(broker, &change, err, commit, diag);
 }
 
@@ -134,7 +137,8 @@ struct err metadata_log_configured(struct broker *broker, const struct topic *to
     }
     struct change change;
     change_begin(&change);
-    struct err err = metadata_config_changed_pack(&change.writer, METADATA_CONFIG_CHANGED_VERSION_MAX, &changed);
+    struct err err =
+        metadata_config_changed_pack(&change.writer, METADATA_CONFIG_CHANGED_VERSION_MAX, &changed);
     return change_append(broker, &change, err, commit, diag);
 }
 
@@ -144,7 +148,8 @@ struct err metadata_log_producer_ids(struct broker *broker, int64_t producer_id_
     struct metadata_producer_ids_allocated allocated = {.producer_id_next = producer_id_next};
     struct change change;
     change_begin(&change);
-    struct err err = metadata_producer_ids_allocated_pack(&change.writer, METADATA_PRODUCER_IDS_ALLOCATED_VERSION_MAX, &allocated);
+    struct err err = metadata_producer_ids_allocated_pack(
+        &change.writer, METADATA_PRODUCER_IDS_ALLOCATED_VERSION_MAX, &allocated);
     return change_append(broker, &change, err, commit, diag);
 }
 
@@ -264,8 +269,8 @@ static struct err open_partitions(struct broker *broker, struct diag *diag)
     while ((entry = map_next(&broker->by_id, &position)) != NULL) {
         struct topic *topic = entry->value;
         if (topic->partition_count_wanted > topic_partition_count(topic))
-            TRY(topic_grow(topic, topic->partition_count_wanted, broker->store,
-                           broker->os->clock, diag));
+            TRY(topic_grow(topic, topic->partition_count_wanted, broker->store, broker->os->clock,
+                           diag));
     }
     return ERR_NONE;
 }

@@ -27,7 +27,7 @@ static void waiters_finish(struct list *taken, struct err err)
 
 static void watchers_tell(struct partition *partition, int64_t size)
 {
-    LIST_EACH(&partition->watchers, link) {
+    LIST_EACH (&partition->watchers, link) {
         struct partition_watch *watch = LIST_ENTRY(link, struct partition_watch, link);
         watch->moved(watch, size);
     }
@@ -42,8 +42,8 @@ static void watermark_raise(struct partition *partition, int64_t offset, struct 
     CHECK(offset <= end);
     /* The share of the pending bytes that the flushed offsets are likely to hold: a waiting fetch
      * looks at the log itself before it answers. */
-    double share = (double)(offset - partition->high_watermark) /
-                   (double)(end - partition->high_watermark);
+    double share =
+        (double)(offset - partition->high_watermark) / (double)(end - partition->high_watermark);
     int64_t size = offset == end ? partition->pending_size
                                  : (int64_t)((double)partition->pending_size * share);
     partition->pending_size -= size;
@@ -123,9 +123,7 @@ struct err partition_create(const struct partition_setup *setup, struct partitio
                      .durable = on_durable,
                      .snapshot = on_snapshot,
                      .released = on_released},
-        .visitor = {.context = partition,
-                    .snapshot = on_replay_snapshot,
-                    .batch = on_replay_batch},
+        .visitor = {.context = partition, .snapshot = on_replay_snapshot, .batch = on_replay_batch},
     };
     struct err err = store_open_log(setup->store, &log_setup, &partition->log, diag);
     if (err_failed(err)) {

@@ -1,20 +1,20 @@
 /*
- * partition: one partition as clients see it: a log, its high watermark, its producers, and those who
- * wait for it. It only composes; storage keeps the bytes, producer_state the sequences.
+ * partition: one partition as clients see it: a log, its high watermark, its producers, and those
+ * who wait for it. It only composes; storage keeps the bytes, producer_state the sequences.
  *
  *     append -> [log end]   flush step -> durable -> [high watermark] -> acks, fetches
  *
  * Invariants:
  *  1. start offset <= high watermark <= log end; the high watermark never falls.
  *  2. What is above the high watermark is shown to nobody (W2).
- *  3. An ack waiter is called exactly once: when its offset is durable, or with the error that makes
- *     that impossible (deletion, W7).
+ *  3. An ack waiter is called exactly once: when its offset is durable, or with the error that
+ * makes that impossible (deletion, W7).
  *
  * Locks: `lock` guards all but the log's own state. Watchers are called under it and may only take
  * locks that are never held around calls of this module. Waiters are called without it.
  *
- * A partition lives as long as its topic; whoever keeps one holds a reference to the topic. After the
- * last of those is gone it waits for its log to be released, as a flush may still be under way.
+ * A partition lives as long as its topic; whoever keeps one holds a reference to the topic. After
+ * the last of those is gone it waits for its log to be released, as a flush may still be under way.
  */
 #ifndef HEADRACE_BROKER_PARTITION_H
 #define HEADRACE_BROKER_PARTITION_H
@@ -42,7 +42,7 @@ struct partition {
     int64_t high_watermark;
     int64_t pending_size; /* bytes between high watermark and log end */
     struct producer_state producers;
-    struct list waiters;  /* by offset, rising */
+    struct list waiters; /* by offset, rising */
     struct list watchers;
     bool is_closed; /* deleted, or the broker ends: no appends, no waiting */
 };
@@ -70,7 +70,8 @@ struct partition_setup {
     const struct log_config *config;
 };
 
-/* Opens the partition's log, replaying its producers. The caller owns *out. Errors: store_open_log's. */
+/* Opens the partition's log, replaying its producers. The caller owns *out. Errors:
+ * store_open_log's. */
 MUST_USE struct err partition_create(const struct partition_setup *setup, struct partition **out,
                                      struct diag *diag);
 
@@ -100,8 +101,8 @@ struct append_result {
 };
 
 /*
- * Appends one validated batch, patching offset and epoch in its bytes. bytes holds header->size bytes
- * and is not needed afterwards. Any thread.
+ * Appends one validated batch, patching offset and epoch in its bytes. bytes holds header->size
+ * bytes and is not needed afterwards. Any thread.
  */
 void partition_append(struct partition *partition, uint8_t *bytes, struct batch_header *header,
                       struct append_result *result, struct diag *diag);

@@ -5,7 +5,8 @@
  * with the offset it already has, and one that does not follow its predecessor is refused.
  *
  * Invariants:
- *  1. An entry's batches are of its epoch, oldest first, and each follows the one before in sequence.
+ *  1. An entry's batches are of its epoch, oldest first, and each follows the one before in
+ * sequence.
  *  2. The state is a function of the partition's batches in order, except for what expiry removed;
  *     replaying a log gives the same answers as having served it.
  *
@@ -27,10 +28,10 @@ struct producer_state {
 
 /* What became of an append, or would become of it. */
 enum producer_verdict {
-    PRODUCER_IN_ORDER,        /* append it */
-    PRODUCER_DUPLICATE,       /* it is stored already; *base_offset says where */
-    PRODUCER_OUT_OF_ORDER,    /* OUT_OF_ORDER_SEQUENCE_NUMBER */
-    PRODUCER_FENCED,          /* INVALID_PRODUCER_EPOCH: a newer epoch has written */
+    PRODUCER_IN_ORDER,     /* append it */
+    PRODUCER_DUPLICATE,    /* it is stored already; *base_offset says where */
+    PRODUCER_OUT_OF_ORDER, /* OUT_OF_ORDER_SEQUENCE_NUMBER */
+    PRODUCER_FENCED,       /* INVALID_PRODUCER_EPOCH: a newer epoch has written */
 };
 
 /* Where a duplicate already lies. */
@@ -43,7 +44,8 @@ struct producer_duplicate {
 void producer_state_init(struct producer_state *state);
 void producer_state_deinit(struct producer_state *state);
 
-/* Judges a client's batch without changing anything. duplicate is filled for PRODUCER_DUPLICATE only. */
+/* Judges a client's batch without changing anything. duplicate is filled for PRODUCER_DUPLICATE
+ * only. */
 enum producer_verdict producer_state_check(const struct producer_state *state,
                                            const struct batch_header *header,
                                            struct producer_duplicate *duplicate);

@@ -168,8 +168,7 @@ struct err topic_check_name(struct span name, struct diag *diag)
         return diag_fail(diag, ERR_INVALID,
                          "Topic name is invalid: the empty string is not allowed");
     if (span_equal_text(name, ".") || span_equal_text(name, ".."))
-        return diag_fail(diag, ERR_INVALID,
-                         "Topic name is invalid: '.' or '..' is not allowed");
+        return diag_fail(diag, ERR_INVALID, "Topic name is invalid: '.' or '..' is not allowed");
     if (name.size > TOPIC_NAME_SIZE_MAX)
         return diag_fail(diag, ERR_INVALID,
                          "Topic name is invalid: the length of '%.*s' is longer than the max "

@@ -29,7 +29,7 @@ struct topic {
     struct os_mutex lock; /* guards what follows */
     struct partition **partitions;
     int32_t partition_count;
-    int32_t partition_count_wanted; /* while the metadata log is replayed */
+    int32_t partition_count_wanted;     /* while the metadata log is replayed */
     int32_t partition_unreleased_count; /* whose logs may still call their listeners */
     struct topic_overrides overrides;
     struct topic_settings settings;
@@ -70,8 +70,8 @@ struct topic_settings topic_read_settings(struct topic *topic);
 MUST_USE struct err topic_read_overrides(struct topic *topic, struct topic_overrides *out);
 
 /*
- * Whether Kafka takes the name: 1 to 249 of [a-zA-Z0-9._-], not "." or "..". ERR_INVALID with Kafka's
- * sentence.
+ * Whether Kafka takes the name: 1 to 249 of [a-zA-Z0-9._-], not "." or "..". ERR_INVALID with
+ * Kafka's sentence.
  */
 MUST_USE struct err topic_check_name(struct span name, struct diag *diag);
 

@@ -160,8 +160,8 @@ struct err topic_overrides_set(struct topic_overrides *overrides, struct span na
     return ERR_NONE;
 }
 
-const char *topic_config_value(const struct topic_overrides *overrides,
-                               const struct config *config, enum topic_config_id id)
+const char *topic_config_value(const struct topic_overrides *overrides, const struct config *config,
+                               enum topic_config_id id)
 {
     const char *text = overrides->texts[id];
     return text != NULL ? text : config_text(config, rows[id].synonym);

@@ -1,8 +1,8 @@
 /*
  * topic_config: a topic's own configs, each falling back to a property of the broker.
  *
- * What Kafka has and this broker does not obey is refused with a reason (topic_config_refusal), never
- * stored and ignored.
+ * What Kafka has and this broker does not obey is refused with a reason (topic_config_refusal),
+ * never stored and ignored.
  */
 #ifndef HEADRACE_BROKER_TOPIC_CONFIG_H
 #define HEADRACE_BROKER_TOPIC_CONFIG_H
@@ -73,8 +73,8 @@ MUST_USE struct err topic_overrides_set(struct topic_overrides *overrides, struc
                                         struct span value, struct diag *diag);
 
 /* The value in force: the override, else the broker's. Lives until either changes. */
-const char *topic_config_value(const struct topic_overrides *overrides,
-                               const struct config *config, enum topic_config_id id);
+const char *topic_config_value(const struct topic_overrides *overrides, const struct config *config,
+                               enum topic_config_id id);
 
 /* Works out the settings. Overrides were checked when they were set, so this cannot fail. */
 void topic_settings_resolve(const struct topic_overrides *overrides, const struct config *config,

@@ -49,8 +49,8 @@ struct os_net {
 };
 
 /*
- * Listens on a numeric IPv4 or IPv6 address; port 0 lets the system choose. Connections get
- * TCP_NODELAY. The caller closes *socket.
+ * Listens on a numeric IPv4 or IPv6 address, or a name, of which the first address is taken; port 0
+ * lets the system choose. Connections get TCP_NODELAY. The caller closes *socket.
  */
 MUST_USE static inline struct err net_listen(const struct os_net *net, const char *address,
                                              uint16_t port, int *socket)

@@ -2,6 +2,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -37,6 +38,28 @@ static struct err err_last(void)
     return err_from_errno(errno);
 }
 
+/* Asks the system's resolver; blocks. */
+static struct err address_look_up(const char *name, uint16_t port, union address *out,
+                                  socklen_t *size)
+{
+    struct addrinfo wanted = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    if (getaddrinfo(name, NULL, &wanted, &found) != 0 || found == NULL)
+        return err_make(ERR_NOT_FOUND);
+    bool is_known = found->ai_addrlen <= sizeof *out &&
+                    (found->ai_family == AF_INET || found->ai_family == AF_INET6);
+    if (is_known) {
+        memcpy(out, found->ai_addr, found->ai_addrlen);
+        *size = found->ai_addrlen;
+        if (found->ai_family == AF_INET)
+            out->v4.sin_port = htons(port);
+        else
+            out->v6.sin6_port = htons(port);
+    }
+    freeaddrinfo(found);
+    return is_known ? ERR_NONE : err_make(ERR_NOT_FOUND);
+}
+
 static struct err address_parse(const char *text, uint16_t port, union address *out,
                                 socklen_t *size)
 {
@@ -53,7 +76,7 @@ static struct err address_parse(const char *text, uint16_t port, union address *
         *size = sizeof out->v6;
         return ERR_NONE;
     }
-    return err_make(ERR_NOT_FOUND);
+    return address_look_up(text, port, out, size);
 }
 
 static struct err real_listen(void *self, const char *text, uint16_t port, int *out)
