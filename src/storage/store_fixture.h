@@ -5,13 +5,14 @@
 #ifndef HEADRACE_STORAGE_STORE_FIXTURE_H
 #define HEADRACE_STORAGE_STORE_FIXTURE_H
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "base/check.h"
 #include "record/build.h"
