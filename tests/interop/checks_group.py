@@ -99,6 +99,9 @@ def lose_and_regain(ctx, strategy):
     work, member = start(ctx, strategy)
     lost, *rest = members = [member(n) for n in ("c", "a", "b")]
     work.wait_balanced(members)
+    chosen = ctx.raw.group_strategy(work.group)
+    expect_that(f"the group agreed on an {strategy} strategy",
+                ("cooperative" in chosen) == (strategy == "cooperative"), chosen)
     work.produce()
     work.wait_finished(members)
 
@@ -179,13 +182,9 @@ def reset(ctx):
             seen.add((event["partition"], event["offset"]))
 
     wanted = {(0, i) for i in range(3, 10)} | {(1, i) for i in range(8, 10)}
-    member = ctx.member("reset", topic=topic, group=group, strategy="eager", instance=None,
-                        session_timeout_ms=SESSION_MS)
-    driver.wait_for_members(
-        [member], take, lambda: ctx.raw.committed(group, topic, 2) == {0: 10, 1: 10},
-        SETTLE_S, "the group commits the end again")
+    member = consume_in_group(ctx, topic, group, {0: 10, 1: 10}, take)
     member.ask_stop()
-    driver.wait_for_members([member], take, lambda: member.reply, SETTLE_S, "the member leaves")
+    wait_left([member], take)
     expect("records after the reset", sorted(wanted), sorted(seen))
 
 
@@ -213,24 +212,42 @@ def ask(ctx, topic, at):
     return ctx.driver.call("list-offsets", topic=topic, partition=1, at=at)["offset"]
 
 
+def consume_in_group(ctx, topic, group, until, take=lambda *_: None):
+    """A member that runs until the group has committed the given offsets; returns the member."""
+    member = ctx.member("member", topic=topic, group=group, strategy="eager", instance=None,
+                        session_timeout_ms=SESSION_MS)
+    driver.wait_for_members([member], take,
+                            lambda: ctx.raw.committed(group, topic, len(until)) == until,
+                            SETTLE_S, f"the group commits {until}")
+    return member
+
+
+def wait_left(members, take=lambda *_: None):
+    driver.wait_for_members(members, take, lambda: all(m.reply for m in members), SETTLE_S,
+                            "the members leave when asked")
+
+
 def groups(ctx):
-    """Groups are listed, described and deleted."""
+    """Groups are listed and described, with and without members."""
     topic, group = ctx.topic("groups", 1), ctx.name("groups")
     produce_numbers(ctx, topic, 1, 5)
-    member = ctx.member("groups", topic=topic, group=group, strategy="eager", instance=None,
-                        session_timeout_ms=SESSION_MS)
-    driver.wait_for_members([member], lambda *_: None,
-                            lambda: ctx.raw.committed(group, topic, 1) == {0: 5},
-                            SETTLE_S, "the group commits the end")
+    member = consume_in_group(ctx, topic, group, {0: 5})
     seen = ctx.driver.call("describe-group", group=group)
     expect("group with a member", ("stable", 1), (seen["state"].lower(), seen["members"]))
     member.ask_stop()
-    driver.wait_for_members([member], lambda *_: None, lambda: member.reply, SETTLE_S,
-                            "the member leaves")
+    wait_left([member])
     seen = ctx.driver.call("describe-group", group=group)
     expect("group without members", ("empty", 0), (seen["state"].lower(), seen["members"]))
     listed = ctx.driver.call("list-groups")["groups"]
     expect_that(f"the list of groups holds {group}", group in listed, listed)
+
+
+def delete_group(ctx):
+    """A group without members is deleted, and its offsets with it."""
+    topic, group = ctx.topic("group-deleted", 1), ctx.name("group-deleted")
+    produce_numbers(ctx, topic, 1, 5)
+    consume_in_group(ctx, topic, group, {0: 5}).ask_stop()
+    wait_left(ctx.members)
     ctx.driver.call("delete-group", group=group)
     listed = ctx.driver.call("list-groups")["groups"]
     expect_that(f"the list of groups lost {group}", group not in listed, listed)

@@ -14,6 +14,7 @@ import toolchains
 HERE = pathlib.Path(__file__).resolve().parent / "clients"
 
 NO_ADMIN = "kcat has no command for it"
+NOT_BOTH_NULL = "the client refuses a record with neither key nor value"
 TOOLS_STRINGS = "the console producer has no option for it"
 
 
@@ -59,14 +60,26 @@ CLIENTS = [
             "timestamps": "kcat -P has no option for it",
             "offsets-commit": "kcat commits only what a group member consumed",
             "offsets-reset": "kcat commits only what a group member consumed",
-            "groups": NO_ADMIN, "topics": NO_ADMIN, "configs": NO_ADMIN, "partitions": NO_ADMIN,
+            "groups": NO_ADMIN, "group-delete": NO_ADMIN,
+            "topics": NO_ADMIN, "configs": NO_ADMIN, "partitions": NO_ADMIN,
         }),
     Client(
         "librdkafka", "librdkafka (Debian)", ["system", "librdkafka"],
         [toolchains.OUT / "librdkafka/driver"]),
     Client("confluent-kafka", "confluent-kafka", ["venv"], python("confluent-kafka")),
-    Client("kafka-python", "kafka-python", ["venv"], python("kafka-python")),
-    Client("aiokafka", "aiokafka", ["venv"], python("aiokafka")),
+    Client(
+        "kafka-python", "kafka-python", ["venv"], python("kafka-python"),
+        lacks={
+            "header-nulls": "kafka-python 3.0.12 takes only bytes as a header's value",
+            "null-both": NOT_BOTH_NULL,
+        }),
+    Client(
+        "aiokafka", "aiokafka", ["venv"], python("aiokafka"),
+        lacks={
+            "null-both": NOT_BOTH_NULL,
+            "group-cooperative": "aiokafka 0.14.0 rebalances eagerly only",
+            "group-delete": "aiokafka 0.14.0 has no call for it",
+        }),
     Client("franz-go", "franz-go", ["franz-go"], [toolchains.OUT / "go/franz-go"]),
     Client("sarama", "sarama", ["sarama"], [toolchains.OUT / "go/sarama"]),
     Client(

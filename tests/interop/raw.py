@@ -12,7 +12,7 @@ import process
 
 API_FETCH, API_LIST_OFFSETS, API_METADATA = 1, 2, 3
 API_OFFSET_FETCH, API_CREATE_TOPICS, API_DELETE_TOPICS = 9, 19, 20
-API_DELETE_RECORDS, API_DESCRIBE_CONFIGS = 21, 32
+API_DESCRIBE_GROUPS, API_DELETE_RECORDS, API_DESCRIBE_CONFIGS = 15, 21, 32
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 EARLIEST, LATEST = -2, -1
@@ -241,6 +241,16 @@ class Raw:
         if codes - BUSY:
             raise KafkaError(f"offsets of {group}", min(codes - BUSY))
         return None if codes else {p: offset for p, offset, _ in rows}
+
+    def group_strategy(self, group):
+        """The assignment strategy that the members of a classic group agreed on."""
+        reader = self.call(API_DESCRIBE_GROUPS, 0, pack_array([pack_string(group)]))
+        if reader.take("i") != 1:
+            raise ValueError(f"{group} is not described once")
+        code, _, _, _ = reader.take("h"), reader.string(), reader.string(), reader.string()
+        if code:
+            raise KafkaError(f"describe group {group}", code)
+        return reader.string()
 
     def topic_config(self, topic):
         """All configs of a topic, as the broker gives them."""
