@@ -80,8 +80,12 @@ CLIENTS = [
             "group-cooperative": "aiokafka 0.14.0 rebalances eagerly only",
             "group-delete": "aiokafka 0.14.0 has no call for it",
         }),
-    Client("franz-go", "franz-go", ["franz-go"], [toolchains.OUT / "go/franz-go"]),
-    Client("sarama", "sarama", ["sarama"], [toolchains.OUT / "go/sarama"]),
+    Client("franz-go", "franz-go", ["go"], [toolchains.OUT / "go/franz-go"]),
+    Client(
+        "sarama", "sarama", ["go"], [toolchains.OUT / "go/sarama"],
+        lacks={
+            "group-cooperative": "sarama 1.61.1 rebalances eagerly only",
+        }),
     Client(
         "kafkajs", "KafkaJS", ["kafkajs"],
         ["node", toolchains.OUT / "kafkajs/driver.mjs"],

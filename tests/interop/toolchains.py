@@ -19,7 +19,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 CLIENTS = HERE / "clients"
 OUT = ROOT / "build" / "interop"
 STEP_S = 900
-GO_MIN = (1, 25)
+GO_MIN = (1, 26)
 JVM = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
        "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
 
@@ -86,9 +86,9 @@ def build_librdkafka():
         "-o", fresh(OUT / "librdkafka") / "driver", "-lrdkafka", "-ljansson")
 
 
-def build_go(name):
-    (OUT / "go").mkdir(parents=True, exist_ok=True)
-    run(go(), "build", "-mod=readonly", "-o", OUT / "go" / name, ".", cwd=CLIENTS / name)
+def build_go():
+    run(go(), "build", "-mod=readonly", "-o", f"{fresh(OUT / 'go')}/", "./...",
+        cwd=CLIENTS / "go")
 
 
 def build_kafkajs():
@@ -122,8 +122,7 @@ STEPS = {
     "java": (build_java, ["clients/java", "pom.xml"], ["java/Driver.class"]),
     "venv": (build_venv, ["clients/requirements.txt"], ["venv/bin/python"]),
     "librdkafka": (build_librdkafka, ["clients/librdkafka"], ["librdkafka/driver"]),
-    "franz-go": (lambda: build_go("franz-go"), ["clients/franz-go"], ["go/franz-go"]),
-    "sarama": (lambda: build_go("sarama"), ["clients/sarama"], ["go/sarama"]),
+    "go": (build_go, ["clients/go"], ["go/franz-go", "go/sarama"]),
     "kafkajs": (build_kafkajs, ["clients/kafkajs"], ["kafkajs/node_modules/kafkajs"]),
     "rdkafka": (build_rdkafka, ["clients/rdkafka"], ["target/release/interop-rdkafka"]),
 }
