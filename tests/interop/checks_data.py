@@ -88,13 +88,21 @@ def too_large(ctx):
 
 
 def headers(ctx):
-    """Headers keep order, repetition and bytes."""
+    """Headers keep repetition and bytes."""
     topic = ctx.topic("headers")
     binary = b"plain" if ctx.client.text_only or ctx.client.name == "kcat" else bytes(range(256))
-    wanted = [[("a", b"1"), ("b", b"2"), ("a", b"3")], [("blob", binary)], [], [("utf-\u00e9", b"x")]]
+    wanted = [[("a", b"1"), ("a", b"2"), ("b", b"3")], [("blob", binary)], [], [("utf-\u00e9", b"x")]]
     records = [{"key": b"k", "value": b"v%d" % i, "headers": h} for i, h in enumerate(wanted)]
     got = round_trip(ctx, topic, records)
     expect("headers", wanted, [r["headers"] for r in got])
+
+
+def header_order(ctx):
+    """Headers keep their order, also when a name comes again after another."""
+    topic = ctx.topic("header-order")
+    wanted = [("b", b"1"), ("a", b"2"), ("b", b"3")]
+    got = round_trip(ctx, topic, [{"key": b"k", "value": b"v", "headers": wanted}])
+    expect("headers", wanted, got[0]["headers"])
 
 
 def header_nulls(ctx):

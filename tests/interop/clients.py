@@ -90,6 +90,8 @@ CLIENTS = [
         "kafkajs", "KafkaJS", ["kafkajs"],
         ["node", toolchains.OUT / "kafkajs/driver.mjs"],
         lacks={
+            "header-order": "KafkaJS's headers are an object, which holds a name once",
+            "header-nulls": "KafkaJS 2.2.4 takes only strings and buffers as a header's value",
             "group-static": "KafkaJS 2.2.4 has no group.instance.id",
             "group-cooperative": "KafkaJS 2.2.4 rebalances eagerly only",
         }),
