@@ -10,18 +10,23 @@ SETTLE_S = 20
 EXISTS = re.compile(r"exist", re.IGNORECASE)
 
 
+def metadata(ctx):
+    """Topics are listed, with the partitions they have."""
+    topic = ctx.topic("metadata", 3)
+    listed = ctx.driver.call("list-topics")["topics"]
+    expect_that(f"the list of topics holds {topic}", topic in listed, listed)
+    expect("partitions by the client", 3,
+           ctx.driver.call("describe-topic", topic=topic)["partitions"])
+
+
 def topics(ctx):
-    """Create, list, describe, refuse a second time, delete."""
+    """Create, refuse a second time, delete."""
     topic = ctx.name("topics")
     config = {"retention.ms": "123456789", "cleanup.policy": "compact"}
     ctx.driver.call("create-topic", topic=topic, partitions=3, config=config)
     wait_partitions(ctx, topic, 3)
     stored = ctx.raw.topic_config(topic)
     expect("config of the created topic", config, {k: stored.get(k) for k in config})
-    listed = ctx.driver.call("list-topics")["topics"]
-    expect_that(f"the list of topics holds {topic}", topic in listed, listed)
-    expect("partitions by the client", 3,
-           ctx.driver.call("describe-topic", topic=topic)["partitions"])
     try:
         ctx.driver.call("create-topic", topic=topic, partitions=3, config={})
     except driver.DriverError as error:

@@ -46,7 +46,8 @@ FEATURES = [
     Feature("offsets-list", "List offsets: earliest, latest, by time", checks_group.list_offsets),
     Feature("groups", "List and describe groups", checks_group.groups),
     Feature("group-delete", "Delete a group", checks_group.delete_group),
-    Feature("topics", "Create, list, describe, delete topics", checks_admin.topics),
+    Feature("metadata", "List topics and their partitions", checks_admin.metadata),
+    Feature("topics", "Create and delete topics", checks_admin.topics),
     Feature("configs", "Describe and alter topic configs", checks_admin.configs),
     Feature("partitions", "Add partitions", checks_admin.partitions),
     *(Feature(f"tool-{name}", title, check, only="kafka-tools")
