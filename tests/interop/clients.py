@@ -58,6 +58,7 @@ CLIENTS = [
         "kcat", "kcat", ["system"], python("kcat", sys.executable),
         lacks={
             "timestamps": "kcat -P has no option for it",
+            "null-both": "kcat -P leaves out an empty line without a key",
             "offsets-commit": "kcat commits only what a group member consumed",
             "offsets-reset": "kcat commits only what a group member consumed",
             "groups": NO_ADMIN, "group-delete": NO_ADMIN,

@@ -15,7 +15,7 @@ KEY_END = b"\x1e[key-end]\x1e"
 MESSAGE_END = b"\x1e[message-end]\x1e"
 RECORD_FORMAT = r"%p %o %T %K %S\n%h\n%k%s\n"
 MEMBER_FORMAT = r"%p %o %S\n%s\n"
-REBALANCE = re.compile(r"^% Group \S+ rebalanced .*?(assigned|revoked): ?(.*)$")
+REBALANCE = re.compile(r"^% Group \S+ rebalanced\b.*?\b(assign|revo|unassign)")
 
 
 def escaped(data):
@@ -127,10 +127,6 @@ class Driver:
             args += ["-H", f"{name}{text}"]
         if empty and records[0]["value"] is None:
             args.append("-Z")
-        if empty and key == "null":
-            for _ in records:
-                self.run(*args, "/dev/null")
-            return
         args += ["-D", escaped(MESSAGE_END)]
         if key == "given":
             args += ["-K", escaped(KEY_END)]
@@ -225,8 +221,8 @@ class Member:
         print(line, file=sys.stderr)
         change = REBALANCE.match(line)
         if change:
-            numbers = {int(n) for n in re.findall(r"\[(\d+)\]", change[2])}
-            self.owned = self.owned | numbers if change[1] == "assigned" else self.owned - numbers
+            numbers = {int(n) for n in re.findall(r"\[(\d+)\]", line)}
+            self.owned = self.owned | numbers if change[1] == "assign" else self.owned - numbers
             contract.assigned(self.owned)
 
 
