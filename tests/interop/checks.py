@@ -101,7 +101,7 @@ class Context:
         return topic
 
     def payload(self, size, seed=0):
-        return payload(size, seed, self.client.text_only)
+        return payload(size, seed, text=not self.client.can("values-binary"))
 
     def member(self, name, **options):
         member = driver.Member(self.client, self.address, self._stderr(name), name, **options)

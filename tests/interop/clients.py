@@ -15,7 +15,7 @@ HERE = pathlib.Path(__file__).resolve().parent / "clients"
 
 NO_ADMIN = "kcat has no command for it"
 NOT_BOTH_NULL = "the client refuses a record with neither key nor value"
-TOOLS_STRINGS = "the console producer has no option for it"
+TOOLS_NO_OPTION = "the console producer has no option for it"
 
 
 @dataclasses.dataclass
@@ -27,7 +27,9 @@ class Client:
     builds: list
     command: list  # the driver's argv, before the broker's address
     lacks: dict = dataclasses.field(default_factory=dict)
-    text_only: bool = False  # keys, values and headers go through lines of text
+
+    def can(self, ability):
+        return ability not in self.lacks
 
     def argv(self, address):
         return [*self.command, address]
@@ -49,15 +51,17 @@ CLIENTS = [
         [*toolchains.java_command(f"{toolchains.OUT}/java"), "Driver"]),
     Client(
         "kafka-tools", "Kafka's tools", ["jars"], python("kafka-tools", sys.executable),
-        text_only=True,
         lacks={
-            "timestamps": TOOLS_STRINGS,
-            "partitions-chosen": TOOLS_STRINGS,
+            "timestamps": TOOLS_NO_OPTION,
+            "partitions-chosen": TOOLS_NO_OPTION,
+            "values-binary": "the console tools read and write lines of text",
+            "headers-binary": "the console tools read and write lines of text",
         }),
     Client(
         "kcat", "kcat", ["system"], python("kcat", sys.executable),
         lacks={
             "timestamps": "kcat -P has no option for it",
+            "headers-binary": "kcat -H takes text",
             "null-both": "kcat -P leaves out an empty line without a key",
             "offsets-commit": "kcat commits only what a group member consumed",
             "offsets-reset": "kcat commits only what a group member consumed",

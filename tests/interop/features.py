@@ -54,8 +54,13 @@ FEATURES = [
       for name, title, check in checks_tools.CHECKS),
 ]
 
-# What a client may lack besides rows: abilities that checks get from the Java client instead.
-ABILITIES = {"partitions-chosen": "Chooses a record's partition"}
+# What a client may lack besides rows, and what the checks do instead.
+ABILITIES = {
+    "partitions-chosen": "cannot choose a record's partition: the Java client writes the records "
+                         "of the checks that need it",
+    "values-binary": "no binary keys and values: its checks use text",
+    "headers-binary": "no binary header values: its checks use text",
+}
 
 
 def of(client):

@@ -51,8 +51,7 @@ def tools(clients, results, notes):
 
 
 def abilities(clients):
-    lines = [f"- {c.title}: {features.ABILITIES[name].lower()}: no, {reason}; where a check needs "
-             "it, the Java client writes the records."
+    lines = [f"- {c.title}: {features.ABILITIES[name]} ({reason})."
              for c in clients for name, reason in c.lacks.items() if name in features.ABILITIES]
     return ["", *lines] if lines else []
 
