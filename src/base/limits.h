@@ -63,4 +63,36 @@
 /* Beyond so many dirty logs one syncfs is cheaper than a fdatasync for each. */
 #define STORE_SYNCFS_COUNT 500
 
+/* The whole manifest: 1,000,000 segments take about 100 MB. */
+#define MANIFEST_SIZE_MAX ((size_t)512 * 1024 * 1024)
+
+/* One entry: a checkpoint with 100,000 leader epochs. */
+#define MANIFEST_ENTRY_SIZE_MAX ((size_t)2 * 1024 * 1024)
+
+/* The journal is rewritten when it has doubled and grown by this: seldom for small stores. */
+#define MANIFEST_GROWTH_SIZE ((size_t)1024 * 1024)
+
+/* A directory's name: 249 characters of a topic, a partition and what deletion appends. */
+#define STORE_NAME_SIZE_MAX 255
+
+/* Paths below the data directory. */
+#define STORE_PATH_SIZE 4096
+
+/* Disk space reserved ahead of a growing segment: none for small ones, and at most what a disk can
+ * spare for each of many. */
+#define PREALLOCATE_SIZE_MIN (64 * 1024)
+#define PREALLOCATE_SIZE_MAX (128 * 1024 * 1024)
+
+/* Read at once by recovery: large enough for the disk, small enough for the processor's cache. */
+#define SCAN_BUFFER_SIZE ((size_t)1024 * 1024)
+
+/* A producer snapshot: 1,000,000 producers with five batches each. */
+#define SNAPSHOT_SIZE_MAX ((size_t)256 * 1024 * 1024)
+
+/* How often a reader whose segment was removed under its hands looks again. */
+#define READ_RETRY_COUNT_MAX 8
+
+/* What a piece of background work costs at least, as bytes of disk traffic: a sync or two. */
+#define BACKGROUND_PIECE_SIZE (64 * 1024)
+
 #endif
