@@ -64,7 +64,7 @@ protocol: build ## The codec against Apache Kafka's own definitions and classes
 	@tests/protocol/run.sh $(B)
 
 interop: build deps-interop ## Real clients in six languages; writes docs/clients.md
-	@python3 tests/interop/run.py --server headrace --headrace $(B)/headrace
+	@python3 tests/interop/run.py --server headrace --binary $(B)/headrace
 
 clean: ## Remove all that was built
 	@rm -rf build

@@ -105,6 +105,8 @@ static struct err answer_topic(struct request *request, struct broker *broker, b
             partition->error_code = KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
         else
             answer_known(request, found, is_committed, &asked->partitions[i], partition);
+        if (request->version < 4) /* which has no epoch to tell */
+            partition->leader_epoch = -1;
     }
     topic_unref(topic);
     return ERR_NONE;

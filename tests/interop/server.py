@@ -1,0 +1,51 @@
+"""The broker under test: Headrace, or Apache Kafka as the proof that the suite is right."""
+
+import pathlib
+
+import kafka_node
+import process
+
+START_S = 20
+STOP_S = 20
+MAX_MESSAGE_BYTES = 9_000_000  # 8 MiB values fit; topics of the other checks set Kafka's default
+PROPERTIES = {"message.max.bytes": str(MAX_MESSAGE_BYTES)}
+
+
+class Headrace:
+    """A Headrace process of our own on free ports."""
+
+    def __init__(self, binary, data, extra=()):
+        self.logs = pathlib.Path(data)
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self.child = process.Child(
+            [binary, "serve", "--data", data, "--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0",
+             *extra, *(f"-X{k}={v}" for k, v in PROPERTIES.items())],
+            self.logs.parent / "headrace.stderr")
+        try:
+            self.host, self.port = self._await_ready()
+        except BaseException:
+            self.child.kill()
+            raise
+
+    def _await_ready(self):
+        line = self.child.read_line(process.Deadline(START_S))
+        words = (line or b"").decode().split()
+        if words[:2] != ["headrace", "ready"]:
+            raise RuntimeError(f"expected the line 'headrace ready ...', got {line!r}\n"
+                               + self.child.stderr_tail())
+        return kafka_node.parse_address(dict(w.split("=", 1) for w in words[2:])["kafka"])
+
+    def stop(self):
+        return self.child.stop(seconds=STOP_S)
+
+
+def start(kind, binary, data):
+    """Starts the named broker; the caller stops it. Both offer host, port, logs, child, stop()."""
+    if kind == "kafka":
+        return kafka_node.KafkaNode(data / "kafka", overrides=PROPERTIES)
+    return Headrace(binary, data / "headrace")
+
+
+def segment(server, topic, partition=0):
+    """The first segment file of a partition, in Kafka's layout."""
+    return server.logs / f"{topic}-{partition}" / ("0" * 20 + ".log")
