@@ -2,7 +2,7 @@
  * faults_test: W1 and W7, and what each failing call leaves behind: a log that still holds exactly
  * what it said it holds.
  */
-#include "storage/store_fixture.h"
+#include "support/store_fixture.h"
 
 static void W1_full_disk_is_cut_back_and_the_log_goes_on(void **state)
 {

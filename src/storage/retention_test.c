@@ -1,5 +1,5 @@
 /* retention_test: what goes, what stays, by time, by size, by DeleteRecords, by deletion. */
-#include "storage/store_fixture.h"
+#include "support/store_fixture.h"
 
 #define HOUR_MS (3600 * 1000)
 
