@@ -157,6 +157,9 @@ static void find_checkpoint(struct recovery *recovery)
                            log->name, (long long)list->items[i]->facts.base_offset);
     }
     epochs_cut_end(&log->epochs, log->checkpoint.offset);
+    if (epochs_last(&log->epochs) > log->store->leader_epoch)
+        log_quarantine(log, "%s: its leader epoch %d is above the store's %d", log->name,
+                       epochs_last(&log->epochs), log->store->leader_epoch);
 }
 
 /* Takes in one intact batch beyond the checkpoint, or says why it does not belong there. */
@@ -172,6 +175,10 @@ static struct err take_batch(struct recovery *recovery, struct segment *segment,
     if (header->leader_epoch < epochs_last(&log->epochs) ||
         header->leader_epoch > log->store->leader_epoch) {
         *refusal = "its leader epoch cannot be";
+        return ERR_NONE;
+    }
+    if (!segment_has_room(segment, header)) {
+        *refusal = "its segment would be too large";
         return ERR_NONE;
     }
     TRY(index_reserve(&segment->index));

@@ -267,6 +267,8 @@ static struct err find_deleted(void *context, const char *name, bool is_dir)
 static struct err begin_run(struct store *store, const struct manifest_summary *summary,
                             struct diag *diag)
 {
+    if (summary->leader_epoch == INT32_MAX)
+        return diag_fail(diag, ERR_CORRUPT, "the leader epoch in %s cannot rise", store->dir);
     store->is_new = summary->is_new || summary->leader_epoch < 0;
     store->was_clean = summary->is_clean && !store->distrusts_pages;
     store->leader_epoch = store->is_new ? 0 : summary->leader_epoch + !store->was_clean;
