@@ -356,8 +356,12 @@ static void settle(struct recovery *recovery)
         log->bounds.end = log->bounds.durable = log->bounds.start;
         return;
     }
-    if (!is_durable)
+    if (!is_durable) {
+        /* Names too may be unsynced since before the crash. */
+        log->flush.is_dir_unsynced = true;
+        log->flush.root_change = STORE_ROOT_CHANGE_FIRST;
         flush_enqueue(log);
+    }
     bool must_seal = list->count > recovery->at + 1;
     if (must_seal || log->bounds.end != log->checkpoint.offset)
         work_enqueue(log, must_seal ? WORK_URGENT : WORK_AGING);

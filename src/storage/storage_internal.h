@@ -156,6 +156,9 @@ struct store_names {
     uint32_t capacity;
 };
 
+/* Stands for all that the last run may have left unsynced in the data directory. */
+#define STORE_ROOT_CHANGE_FIRST 1
+
 struct store_flusher {
     struct os_mutex lock;
     struct list dirty; /* of log.flush.link, each with a reference */

@@ -322,6 +322,7 @@ static struct store *make_store(const struct store_options *options)
     map_init(&store->names.map, random_u64(options->random));
     os_mutex_init(&store->flush.lock);
     list_init(&store->flush.dirty);
+    store->flush.root_changes = STORE_ROOT_CHANGE_FIRST;
     os_mutex_init(&store->work.lock);
     list_init(&store->work.urgent);
     list_init(&store->work.aging);
