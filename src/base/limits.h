@@ -63,6 +63,9 @@
 /* Beyond so many dirty logs one syncfs is cheaper than a fdatasync for each. */
 #define STORE_SYNCFS_COUNT 500
 
+/* Beyond so many logs to checkpoint at the end, one syncfs is cheaper than a few syncs for each. */
+#define CHECKPOINT_SYNCFS_COUNT 32
+
 /* The whole manifest: 1,000,000 segments take about 100 MB. */
 #define MANIFEST_SIZE_MAX ((size_t)512 * 1024 * 1024)
 
@@ -92,7 +95,8 @@
 /* How often a reader whose segment was removed under its hands looks again. */
 #define READ_RETRY_COUNT_MAX 8
 
-/* What a piece of background work costs at least, as bytes of disk traffic: a sync or two. */
+/* What background work costs as bytes of disk traffic: a piece with a sync or two; a mere look. */
 #define BACKGROUND_PIECE_SIZE (64 * 1024)
+#define BACKGROUND_LOOK_SIZE 1024
 
 #endif

@@ -210,7 +210,9 @@ static bool step_log(struct store *store, int64_t now_ms, int64_t *size, struct 
     struct log *log = pop_work(store, now_ms);
     if (log == NULL)
         return false;
-    *err = log_make_checkpoint(log, size, diag);
+    int64_t written;
+    *err = log_make_checkpoint(log, &written, diag);
+    *size = written + BACKGROUND_PIECE_SIZE;
     if (err_failed(*err) && !err_is(*err, ERR_OFFLINE)) {
         if (!err_is(*err, ERR_AGAIN))
             store_report(store, "no checkpoint of %s: %s", log->name,
@@ -270,8 +272,10 @@ static bool step_any(struct store *store, int64_t now_ms, int64_t *size, struct 
     *size = BACKGROUND_PIECE_SIZE;
     if (step_log(store, now_ms, size, err, diag) || step_garbage(store, err, diag))
         return true;
+    *size = BACKGROUND_LOOK_SIZE;
     if (step_retention(store, now_ms, diag))
         return true;
+    *size = BACKGROUND_PIECE_SIZE;
     if (!manifest_wants_rewrite(&store->manifest))
         return false;
     struct err failure = store_rewrite_manifest(store, diag);
@@ -299,7 +303,7 @@ struct err store_background_step(struct store *store, int64_t now_ms, int64_t by
             result->next_ms = next_due_ms(store);
             return ERR_NONE;
         }
-        byte_budget -= size < BACKGROUND_PIECE_SIZE ? BACKGROUND_PIECE_SIZE : size;
+        byte_budget -= size < BACKGROUND_LOOK_SIZE ? BACKGROUND_LOOK_SIZE : size;
     } while (byte_budget > 0);
     result->is_more = true;
     return ERR_NONE;

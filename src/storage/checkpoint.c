@@ -25,6 +25,8 @@ struct capture {
     uint32_t time_count;
     uint32_t offset_filed_count;
     uint32_t time_filed_count;
+    uint32_t cut_count; /* the log's */
+    bool defers_syncs;  /* somebody syncs the file system before the manifest entry is written */
 };
 
 static void capture_release(struct log *log, struct capture *capture)
@@ -65,7 +67,8 @@ static struct err copy_entries(const struct index_table *table, uint8_t **out)
 }
 
 /* Notes the segment as it is. Locked. */
-static struct err capture_segment(struct segment *segment, struct capture *capture)
+static struct err capture_segment(const struct log *log, struct segment *segment,
+                                  struct capture *capture)
 {
     const struct index *index = &segment->index;
     bool is_indexed = index_table_count(&index->offsets) != 0;
@@ -75,6 +78,7 @@ static struct err capture_segment(struct segment *segment, struct capture *captu
     TRY(copy_entries(&index->times, &capture->times));
     segment_ref(segment);
     capture->segment = segment;
+    capture->cut_count = log->cut_count;
     capture->facts = segment->facts;
     capture->offset_count = index->offsets.count;
     capture->time_count = index->times.count;
@@ -100,7 +104,9 @@ static struct err write_table(struct log *log, const struct capture *capture, bo
     TRY(file_open(files, path, OS_FILE_READ | OS_FILE_WRITE | OS_FILE_CREATE, &index.file));
     struct err err = index_file_write(&index, is_time ? capture->times : capture->offsets,
                                       is_time ? capture->time_count : capture->offset_count);
-    struct err synced = err_failed(err) ? ERR_NONE : file_sync(files, index.file);
+    struct err synced = ERR_NONE;
+    if (!err_failed(err) && !capture->defers_syncs)
+        synced = file_sync(files, index.file);
     file_close(files, index.file);
     return err_failed(synced) ? store_fail_sync(log->store, path, synced, diag) : err;
 }
@@ -130,11 +136,13 @@ static struct err sync_names(struct log *log, struct diag *diag)
     return err_failed(err) ? store_fail_sync(log->store, path, err, diag) : err;
 }
 
-/* Whether the segment still belongs to the log. Locked. */
-static bool is_present(const struct log *log, const struct segment *segment)
+/* Whether the log still has the segment as it was captured. Locked. */
+static bool is_present(const struct log *log, const struct capture *capture)
 {
+    const struct segment *segment = capture->segment;
     int32_t at = segments_find(&log->segments, segment->facts.base_offset);
-    return log->state != LOG_DELETED && at >= 0 && log->segments.items[at] == segment;
+    return log->state != LOG_DELETED && log->cut_count == capture->cut_count && at >= 0 &&
+           log->segments.items[at] == segment;
 }
 
 /* Frees the space reserved ahead, and makes the segment's bytes safe. */
@@ -163,7 +171,7 @@ static struct err finish_seal(struct log *log, const struct capture *capture,
 {
     struct segment *segment = capture->segment;
     *pin = NULL;
-    if (!is_present(log, segment))
+    if (!is_present(log, capture))
         return ERR_NONE;
     const struct manifest_entry entry = {
         .kind = MANIFEST_SEAL, .id = log->id, .segment = capture->facts};
@@ -205,7 +213,7 @@ static struct err capture_sealing(struct log *log, struct capture *capture, bool
             oldest = segment;
     }
     if (oldest != NULL)
-        err = capture_segment(oldest, capture);
+        err = capture_segment(log, oldest, capture);
     os_mutex_unlock(&log->lock);
     *found = oldest != NULL;
     return err;
@@ -242,7 +250,7 @@ static struct err capture_end(struct log *log, struct end_state *end)
     bool is_sealed = count < 2 || log->segments.items[count - 2]->state == SEGMENT_SEALED;
     struct err err = err_make(ERR_AGAIN);
     if (last != NULL && is_sealed && log->bounds.end == end->offset && log->state == LOG_OPEN)
-        err = capture_segment(last, &end->capture);
+        err = capture_segment(log, last, &end->capture);
     os_mutex_unlock(&log->lock);
     return err;
 }
@@ -278,7 +286,7 @@ static struct err move_checkpoint(struct log *log, const struct end_state *end)
 {
     const struct capture *capture = &end->capture;
     struct segment *segment = capture->segment;
-    if (!is_present(log, segment))
+    if (!is_present(log, capture))
         return ERR_NONE;
     struct log_checkpoint before = log->checkpoint;
     log->checkpoint = (struct log_checkpoint){
@@ -303,9 +311,9 @@ static struct err move_checkpoint(struct log *log, const struct end_state *end)
     return ERR_NONE;
 }
 
-/* Syncs and writes all that the manifest entry is going to vouch for, then writes it. */
-static struct err write_checkpoint(struct log *log, struct end_state *end, int64_t *size,
-                                   struct diag *diag)
+/* Syncs and writes all that the manifest entry is going to vouch for. */
+static struct err write_files(struct log *log, struct end_state *end, int64_t *size,
+                              struct diag *diag)
 {
     const struct capture *capture = &end->capture;
     uint32_t sync_count = 0;
@@ -317,13 +325,20 @@ static struct err write_checkpoint(struct log *log, struct end_state *end, int64
     if (has_index)
         TRY(write_index(log, capture, size, diag));
     if (end->snapshot.size != 0)
-        TRY(snapshot_write(log, end->offset, buf_span(&end->snapshot), diag));
+        TRY(snapshot_write(log, end->offset, buf_span(&end->snapshot), !capture->defers_syncs,
+                           diag));
     *size += (int64_t)end->snapshot.size;
-    if (has_index || end->snapshot.size != 0)
-        TRY(sync_names(log, diag));
+    bool has_names = has_index || end->snapshot.size != 0;
+    return has_names && !capture->defers_syncs ? sync_names(log, diag) : ERR_NONE;
+}
+
+static struct err write_entry(struct log *log, const struct end_state *end, struct diag *diag)
+{
     os_mutex_lock(&log->lock);
     struct err err = move_checkpoint(log, end);
     os_mutex_unlock(&log->lock);
+    if (!err_failed(err))
+        atomic_fetch_add(&log->store->counters.checkpoint_count, 1);
     return err_failed(err) ? diag_wrap(diag, err, "cannot write the manifest") : err;
 }
 
@@ -340,20 +355,62 @@ static bool is_current(struct log *log)
     return is_idle || is_known;
 }
 
+/* Everything up to the manifest entry. */
+static struct err prepare(struct log *log, struct end_state *end, int64_t *size, struct diag *diag)
+{
+    buf_init(&end->snapshot, SNAPSHOT_SIZE_MAX);
+    TRY(seal_all(log, size, diag));
+    TRY(find_end(log, end));
+    return write_files(log, end, size, diag);
+}
+
+static void end_state_release(struct log *log, struct end_state *end)
+{
+    buf_deinit(&end->snapshot);
+    capture_release(log, &end->capture);
+}
+
 struct err log_make_checkpoint(struct log *log, int64_t *size, struct diag *diag)
 {
     *size = 0;
     if (is_current(log))
         return ERR_NONE;
-    TRY(seal_all(log, size, diag));
     struct end_state end = {0};
-    buf_init(&end.snapshot, SNAPSHOT_SIZE_MAX);
-    struct err err = find_end(log, &end);
+    struct err err = prepare(log, &end, size, diag);
     if (!err_failed(err))
-        err = write_checkpoint(log, &end, size, diag);
-    buf_deinit(&end.snapshot);
-    capture_release(log, &end.capture);
-    if (!err_failed(err))
-        atomic_fetch_add(&log->store->counters.checkpoint_count, 1);
+        err = write_entry(log, &end, diag);
+    end_state_release(log, &end);
+    return err;
+}
+
+struct err store_checkpoint_together(struct store *store, struct log **logs, uint32_t count,
+                                     struct diag *diag)
+{
+    struct end_state *ends = calloc((size_t)count + 1, sizeof *ends);
+    if (ends == NULL)
+        return err_make(ERR_NO_MEMORY);
+    uint32_t due_count = 0;
+    for (uint32_t i = 0; i < count; i++)
+        due_count += !is_current(logs[i]);
+    bool defers_syncs = due_count > CHECKPOINT_SYNCFS_COUNT;
+    struct err err = ERR_NONE;
+    uint32_t begun = 0;
+    for (; begun < count && !err_failed(err); begun++) {
+        int64_t size = 0;
+        ends[begun].capture.defers_syncs = defers_syncs;
+        if (!is_current(logs[begun]))
+            err = prepare(logs[begun], &ends[begun], &size, diag);
+    }
+    if (!err_failed(err) && defers_syncs) {
+        err = file_sync_file_system(store->options.files, store->lock_file);
+        if (err_failed(err))
+            err = store_fail_sync(store, store->dir, err, diag);
+    }
+    for (uint32_t i = 0; i < begun; i++) {
+        if (!err_failed(err) && ends[i].capture.segment != NULL)
+            err = write_entry(logs[i], &ends[i], diag);
+        end_state_release(logs[i], &ends[i]);
+    }
+    free(ends);
     return err;
 }

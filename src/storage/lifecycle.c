@@ -219,11 +219,9 @@ static struct err checkpoint_all(struct store *store, struct diag *diag)
 {
     struct log_array array;
     TRY(collect_logs(store, &array));
-    struct err err = ERR_NONE;
+    struct err err = store_checkpoint_together(store, array.logs, array.count, diag);
     for (uint32_t i = 0; i < array.count && !err_failed(err); i++) {
-        int64_t size;
-        err = log_make_checkpoint(array.logs[i], &size, diag);
-        if (!err_failed(err) && array.logs[i]->damage != NULL)
+        if (array.logs[i]->damage != NULL)
             err = diag_fail(diag, ERR_CORRUPT, "%s is quarantined", array.logs[i]->name);
     }
     release_logs(&array);

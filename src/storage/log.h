@@ -197,8 +197,8 @@ MUST_USE struct err log_delete_records(struct log *log, int64_t offset, uint64_t
 /*
  * Cuts off everything from offset on; offset is a batch's base offset, or the one above the last,
  * and not below the start. Durable when it returns: waits for the disk (W6). Producer snapshots
- * above it are dropped. Not while another thread appends. ERR_RANGE, ERR_IO, ERR_OFFLINE,
- * ERR_CLOSED.
+ * above it are forgotten. Not while another thread appends; ERR_BUSY while the log is flushed.
+ * ERR_RANGE, ERR_OFFLINE (W7), ERR_CLOSED, ERR_CORRUPT, ERR_NO_MEMORY.
  */
 MUST_USE struct err log_truncate(struct log *log, int64_t offset, struct diag *diag);
 

@@ -124,6 +124,33 @@ static void empty_logs_have_no_files(void **state)
     fixture_deinit(&fixture);
 }
 
+static void many_logs_close_together(void **state)
+{
+    (void)state;
+    enum { COUNT = 40 };
+    struct fixture fixture;
+    fixture_init(&fixture, 1);
+    fixture_open(&fixture);
+    for (int i = 0; i < COUNT; i++) {
+        struct log *log = fixture_log(&fixture, i);
+        for (int k = 0; k < 50; k++)
+            fixture_append(&fixture, log, 3);
+        log_unref(log);
+    }
+    fixture_close(&fixture);
+    mem_disk_crash(fixture.disk, MEM_DISK_LOSE_ALL);
+    fixture_open(&fixture);
+    assert_true(store_was_clean(fixture.store));
+    for (int i = 0; i < COUNT; i++) {
+        struct log *log = fixture_log(&fixture, i);
+        assert_int_equal(log_end_offset(log), 150);
+        assert_int_equal(fixture_check_log(log, 150, 3000), 150);
+        log_unref(log);
+    }
+    fixture_close(&fixture);
+    fixture_deinit(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +159,7 @@ int main(void)
         cmocka_unit_test(kill_loses_nothing_written_and_raises_the_epoch),
         cmocka_unit_test(power_cut_keeps_what_was_durable),
         cmocka_unit_test(empty_logs_have_no_files),
+        cmocka_unit_test(many_logs_close_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -165,6 +165,7 @@ static struct err truncate_locked(struct log *log, int64_t offset, struct diag *
     const struct manifest_entry entry = {
         .kind = MANIFEST_TRUNCATE, .id = log->id, .offset = offset};
     uint32_t keep = list->count;
+    log->cut_count++;
     while (keep > 1 && list->items[keep - 1]->facts.base_offset >= offset)
         keep--;
     struct segment *last = list->items[keep - 1];

@@ -147,7 +147,8 @@ MUST_USE struct err store_delete_log(struct store *store, struct log *log, uint6
 
 /*
  * Tickets number changes of the manifest in order. A change is durable when store_durable_ticket
- * has reached its ticket; store_flush_step carries it there and tells events.ticket. Any thread.
+ * has reached its ticket; store_flush_step carries it there and tells events.ticket, perhaps before
+ * the caller has noted the ticket down: look at store_durable_ticket afterwards. Any thread.
  */
 uint64_t store_durable_ticket(struct store *store);
 
@@ -217,7 +218,8 @@ void store_read_stats(struct store *store, struct store_stats *out);
  */
 MUST_USE struct err store_close(struct store *store, struct diag *diag);
 
-/* Frees the store as a crash would leave it: nothing is flushed or written. NULL is ignored. */
+/* Frees the store as a crash would leave it: nothing is flushed or written. Logs and slices are
+ * given up first, as for store_close. NULL is ignored. */
 void store_abandon(struct store *store);
 
 #endif

@@ -126,8 +126,9 @@ struct log {
     struct log_flush flush;
     struct log_checkpoint checkpoint;
     struct log_work work;
-    char *damage;   /* not NULL: quarantined, and why */
-    uint32_t place; /* in store.names.logs */
+    uint32_t cut_count; /* how often log_truncate has cut it */
+    char *damage;       /* not NULL: quarantined, and why */
+    uint32_t place;     /* in store.names.logs */
     bool has_dir;
     char name[]; /* of the directory */
 };
@@ -408,6 +409,10 @@ MUST_USE struct err replay_emit_log(struct log *log, struct buf *out);
  * about how many bytes it wrote. */
 MUST_USE struct err log_make_checkpoint(struct log *log, int64_t *size, struct diag *diag);
 
+/* The same for all logs at the end of a store; for many, with one sync of the file system. */
+MUST_USE struct err store_checkpoint_together(struct store *store, struct log **logs,
+                                              uint32_t count, struct diag *diag);
+
 /* ---- background.c ---- */
 
 /* Notes that the log has bytes beyond its checkpoint, or segments to seal. Under the log's lock;
@@ -437,8 +442,9 @@ MUST_USE struct err log_move_start(struct log *log, int64_t offset, uint64_t *ti
 
 /* ---- snapshot.c ---- */
 
+/* Writes the file whole or not at all, its name not yet synced; its bytes only if is_synced. */
 MUST_USE struct err snapshot_write(struct log *log, int64_t offset, struct span bytes,
-                                   struct diag *diag);
+                                   bool is_synced, struct diag *diag);
 /* Reads a snapshot's bytes into out (cleared first). ERR_NOT_FOUND, ERR_CORRUPT, ERR_IO. */
 MUST_USE struct err snapshot_read(struct log *log, int64_t offset, struct buf *out,
                                   struct diag *diag);
