@@ -175,8 +175,9 @@ func toWire(m *sarama.ConsumerMessage) contract.Record {
 	return wire
 }
 
-// member handles what its sessions are given and commits each record after it. A claim runs for as
-// long as its partition is the member's, over rebalances too if they are cooperative.
+// member handles what its sessions are given and commits when it has handled all that is there. A
+// claim runs for as long as its partition is the member's, over rebalances too if they are
+// cooperative.
 type member struct {
 	lock  sync.Mutex
 	owned map[int32]bool
@@ -213,7 +214,9 @@ func (m *member) ConsumeClaim(session sarama.ConsumerGroupSession,
 			}
 			contract.Handled(message.Partition, message.Offset, message.Value)
 			session.MarkMessage(message, "")
-			session.Commit()
+			if len(claim.Messages()) == 0 {
+				session.Commit()
+			}
 		case <-session.Context().Done():
 			return nil
 		}
