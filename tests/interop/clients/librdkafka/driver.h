@@ -1,6 +1,6 @@
 /* The parts of the librdkafka driver: each command returns its reply, or NULL with error set. */
-#ifndef INTEROP_DRIVER_H
-#define INTEROP_DRIVER_H
+#ifndef HEADRACE_TESTS_INTEROP_CLIENTS_LIBRDKAFKA_DRIVER_H
+#define HEADRACE_TESTS_INTEROP_CLIENTS_LIBRDKAFKA_DRIVER_H
 
 #include "wire.h"
 #include <librdkafka/rdkafka.h>

@@ -45,8 +45,8 @@ static json_t *delete_group(struct driver *driver, const char *group)
         driver_fail(driver, "%s", rd_kafka_event_error_string(event));
     } else {
         size_t count;
-        const rd_kafka_group_result_t **results = rd_kafka_DeleteGroups_result_groups(
-            rd_kafka_event_DeleteGroups_result(event), &count);
+        const rd_kafka_group_result_t **results =
+            rd_kafka_DeleteGroups_result_groups(rd_kafka_event_DeleteGroups_result(event), &count);
         const rd_kafka_error_t *error = rd_kafka_group_result_error(results[0]);
         reply = error ? driver_fail(driver, "%s", rd_kafka_error_string(error)) : json_object();
     }
@@ -59,8 +59,10 @@ static json_t *commit(struct driver *driver, const json_t *command, rd_kafka_t *
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     const char *partition;
     json_t *offset;
-    json_object_foreach(json_object_get(command, "offsets"), partition, offset) {
-        rd_kafka_topic_partition_list_add(list, wire_text(command, "topic"), atoi(partition))
+    json_object_foreach(json_object_get(command, "offsets"), partition, offset)
+    {
+        rd_kafka_topic_partition_list_add(list, wire_text(command, "topic"),
+                                          (int32_t)strtol(partition, NULL, 10))
             ->offset = json_integer_value(offset);
     }
     rd_kafka_resp_err_t err = rd_kafka_commit(consumer, list, 0);
@@ -73,7 +75,8 @@ static json_t *committed(struct driver *driver, const json_t *command, rd_kafka_
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     size_t i;
     json_t *partition;
-    json_array_foreach(json_object_get(command, "partitions"), i, partition) {
+    json_array_foreach(json_object_get(command, "partitions"), i, partition)
+    {
         rd_kafka_topic_partition_list_add(list, wire_text(command, "topic"),
                                           (int32_t)json_integer_value(partition));
     }
@@ -117,8 +120,7 @@ static json_t *list_offsets(struct driver *driver, const json_t *command)
     int64_t offset;
     if (json_is_integer(at)) {
         rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-        rd_kafka_topic_partition_list_add(list, topic, partition)->offset =
-            json_integer_value(at);
+        rd_kafka_topic_partition_list_add(list, topic, partition)->offset = json_integer_value(at);
         err = rd_kafka_offsets_for_times(driver->admin, list, REQUEST_MS);
         offset = list->elems[0].offset;
         rd_kafka_topic_partition_list_destroy(list);

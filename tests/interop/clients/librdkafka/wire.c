@@ -1,3 +1,4 @@
+/* Reads and writes the lines of the contract; see wire.h. */
 #include "wire.h"
 
 #include <poll.h>

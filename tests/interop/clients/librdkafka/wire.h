@@ -1,6 +1,6 @@
 /* Lines of JSON (jansson) with bytes as base64, null as null. */
-#ifndef INTEROP_WIRE_H
-#define INTEROP_WIRE_H
+#ifndef HEADRACE_TESTS_INTEROP_CLIENTS_LIBRDKAFKA_WIRE_H
+#define HEADRACE_TESTS_INTEROP_CLIENTS_LIBRDKAFKA_WIRE_H
 
 #include <jansson.h>
 #include <stdbool.h>

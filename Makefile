@@ -1,0 +1,70 @@
+# Thin: each target names the one command behind it. `make run` and `make test` are all a newcomer needs.
+.DEFAULT_GOAL := build
+JOBS := $(shell nproc)
+PRESET ?= release
+B := build/$(PRESET)
+SEEDS ?= 200
+FUZZ_SECONDS ?= 10
+export CTEST_OUTPUT_ON_FAILURE = 1
+
+.PHONY: help deps deps-interop configure build run test unit integration check tidy lint fmt \
+	asan tsan fuzz cov protocol interop clean
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+deps: ## Install and build what is missing (Debian packages; librdkafka where it is too old)
+	@tools/deps.sh
+
+deps-interop: deps ## Install what the interop suite needs
+	@tests/interop/install.sh
+
+configure: deps
+	@cmake --preset $(PRESET) >/dev/null
+
+build: configure ## Build build/release/headrace
+	@ninja -C $(B) -j $(JOBS)
+
+run: build ## Start the log and replay real events through it (ONCE=1 ends by itself)
+	@examples/replay/run.sh $(B)/headrace
+
+test: build ## Unit and integration tests
+	@ctest --test-dir $(B) -j $(JOBS)
+
+unit: build ## Unit tests alone
+	@ctest --test-dir $(B) -L unit -j $(JOBS)
+
+integration: build ## The built binary, driven from outside
+	@ctest --test-dir $(B) -L integration -j $(JOBS)
+
+check: build ## Under a minute: format, tidy, unit tests, clang-tidy on changed files
+	@tools/check.sh $(B)
+
+lint: build ## clang-tidy over the whole tree
+	@tools/lint.sh $(B) all
+
+fmt: ## Format all sources
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+asan: ## All tests under the address and undefined behaviour sanitizers
+	@$(MAKE) --no-print-directory PRESET=asan test
+
+tsan: ## All tests under the thread sanitizer
+	@$(MAKE) --no-print-directory PRESET=tsan test
+
+fuzz: deps ## Each fuzz target for FUZZ_SECONDS
+	@cmake --preset fuzz -DHEADRACE_FUZZ_SECONDS=$(FUZZ_SECONDS) >/dev/null
+	@ninja -C build/fuzz -j $(JOBS) && ctest --test-dir build/fuzz -L fuzz
+
+cov: ## Line coverage of the unit tests
+	@$(MAKE) --no-print-directory PRESET=cov unit
+	@tools/coverage.sh build/cov
+
+protocol: build ## The codec against Apache Kafka's own definitions and classes
+	@tests/protocol/run.sh $(B)
+
+interop: build deps-interop ## Real clients in six languages; writes docs/clients.md
+	@python3 tests/interop/run.py --server headrace --binary $(B)/headrace
+
+clean: ## Remove all that was built
+	@rm -rf build

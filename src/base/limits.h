@@ -1,0 +1,98 @@
+/*
+ * limits: every bound of the program that is not a user's setting, with the reason for its value.
+ */
+#ifndef HEADRACE_BASE_LIMITS_H
+#define HEADRACE_BASE_LIMITS_H
+
+/* Arena chunks: the first holds a usual request; doubling stops where one allocation is cheap. */
+#define ARENA_CHUNK_SIZE_MIN 2048
+#define ARENA_CHUNK_SIZE_MAX (1024 * 1024)
+
+/* Below this a growing buffer would be moved for nearly every append. */
+#define BUF_CAPACITY_MIN 256
+
+/* Array elements and tagged fields in one message, as Apache Kafka 4.4 bounds them. */
+#define WIRE_ARRAY_COUNT_MAX 1000000
+#define WIRE_TAGGED_FIELD_COUNT_MAX 10000
+
+/* All texts of a broker's configuration: Kafka's own example file is 7 KiB. */
+#define CONFIG_SIZE_MAX (1024 * 1024)
+
+/* One batch of an internal topic: a group of 10,000 members and their assignments. */
+#define INTERNAL_BATCH_SIZE_MAX (64 * 1024 * 1024)
+
+/* Decoded form of one request: 1,000,000 array elements of the widest common kind. */
+#define REQUEST_ARENA_SIZE_MAX (256 * 1024 * 1024)
+
+/* HTTP: scrapers, probes and a few people at once. */
+#define HTTP_CONNECTION_COUNT_MAX 64
+
+/* The metrics of 10,000 partitions are about 5 MiB. */
+#define HTTP_PAGE_SIZE_MAX (64 * 1024 * 1024)
+
+/* One batch decompressed: as much as the largest request, against bombs. */
+#define DECOMPRESSED_SIZE_MAX (128 * 1024 * 1024)
+
+/* Record slices of an answer up to this size are copied into it; sendfile pays beyond. Measured:
+ * the border lies near 64 KiB. */
+#define FETCH_COPY_SIZE_MAX (64 * 1024)
+
+/* One answer in memory: a fetch of socket.request.max.bytes and its metadata; larger parts are
+ * sent from their files. */
+#define RESPONSE_SIZE_MAX (512 * 1024 * 1024)
+
+/* Requests of one connection under way at once. Java clients use 5, librdkafka many. */
+#define SESSION_REQUEST_COUNT_MAX 256
+
+/* Bytes of answers waiting for one slow reader before its requests are left unread. */
+#define SESSION_QUEUED_SIZE_MAX (16 * 1024 * 1024)
+
+/* One buffer per reactor into which idle connections read: a few usual requests in one call. */
+#define READ_SCRATCH_SIZE (256 * 1024)
+
+/* Memory taken ahead for a begun request that claims to be long; the rest follows its bytes. */
+#define READ_AHEAD_SIZE_MAX (1024 * 1024)
+
+/* Open segment files: half of the usual limit of 1,024 descriptors; sockets need the rest. serve
+ * raises it with the process's own limit. */
+#define STORE_OPEN_FILE_COUNT_DEFAULT 512
+
+/* Recovery reads at most about this much per log: 64 MiB take 30 ms from the page cache. */
+#define STORE_CHECKPOINT_SIZE_DEFAULT (64 * 1024 * 1024)
+
+/* Beyond so many dirty logs one syncfs is cheaper than a fdatasync for each. */
+#define STORE_SYNCFS_COUNT 500
+
+/* The whole manifest: 1,000,000 segments take about 100 MB. */
+#define MANIFEST_SIZE_MAX ((size_t)512 * 1024 * 1024)
+
+/* One entry: a checkpoint with 100,000 leader epochs. */
+#define MANIFEST_ENTRY_SIZE_MAX ((size_t)2 * 1024 * 1024)
+
+/* The journal is rewritten when it has doubled and grown by this: seldom for small stores. */
+#define MANIFEST_GROWTH_SIZE ((size_t)1024 * 1024)
+
+/* A directory's name: 249 characters of a topic, a partition and what deletion appends. */
+#define STORE_NAME_SIZE_MAX 255
+
+/* Paths below the data directory. */
+#define STORE_PATH_SIZE 4096
+
+/* Disk space reserved ahead of a growing segment: none for small ones, and at most what a disk can
+ * spare for each of many. */
+#define PREALLOCATE_SIZE_MIN (64 * 1024)
+#define PREALLOCATE_SIZE_MAX (128 * 1024 * 1024)
+
+/* Read at once by recovery: large enough for the disk, small enough for the processor's cache. */
+#define SCAN_BUFFER_SIZE ((size_t)1024 * 1024)
+
+/* A producer snapshot: 1,000,000 producers with five batches each. */
+#define SNAPSHOT_SIZE_MAX ((size_t)256 * 1024 * 1024)
+
+/* How often a reader whose segment was removed under its hands looks again. */
+#define READ_RETRY_COUNT_MAX 8
+
+/* What a piece of background work costs at least, as bytes of disk traffic: a sync or two. */
+#define BACKGROUND_PIECE_SIZE (64 * 1024)
+
+#endif

@@ -1,0 +1,221 @@
+/* admin: check, record, apply; files are deleted only once the record of it is durable. */
+#include "broker/admin.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "broker/metadata_log.h"
+
+/* Producer ids recorded at a time, as Kafka's blocks: a restart wastes at most so many. */
+#define PRODUCER_ID_BLOCK_SIZE 1000
+
+bool admin_wait(struct broker *broker, int64_t commit, struct partition_waiter *waiter,
+                struct err *err)
+{
+    waiter->offset = commit;
+    return partition_wait(metadata_log_partition(broker), waiter, err);
+}
+
+static struct err check_collision(struct broker *broker, struct span name, struct diag *diag)
+{
+    struct err err = ERR_NONE;
+    os_mutex_lock(&broker->table_lock);
+    size_t position = 0;
+    const struct map_entry *entry;
+    while (!err_failed(err) && (entry = map_next(&broker->by_name, &position)) != NULL) {
+        if (topic_names_collide(name, entry->key))
+            err = diag_fail(diag, ERR_INVALID, "Topic '%.*s' collides with existing topics: %.*s",
+                            SPAN_ARGS(name), SPAN_ARGS(entry->key));
+    }
+    os_mutex_unlock(&broker->table_lock);
+    return err;
+}
+
+struct err admin_check_create(struct broker *broker, const struct admin_create *create,
+                              struct diag *diag)
+{
+    TRY(topic_check_name(create->name, diag));
+    struct topic *existing = broker_find_topic(broker, create->name);
+    if (existing != NULL) {
+        topic_unref(existing);
+        return diag_fail(diag, ERR_EXISTS, "Topic '%.*s' already exists.", SPAN_ARGS(create->name));
+    }
+    if (create->partition_count > TOPIC_PARTITION_COUNT_MAX)
+        return diag_fail(diag, ERR_LIMIT, "%d partitions are more than the %d a topic may have",
+                         create->partition_count, TOPIC_PARTITION_COUNT_MAX);
+    CHECK(create->partition_count > 0);
+    bool may_collide = memchr(create->name.data, '.', create->name.size) != NULL ||
+                       memchr(create->name.data, '_', create->name.size) != NULL;
+    return may_collide ? check_collision(broker, create->name, diag) : ERR_NONE;
+}
+
+/* Records and shows a topic whose partitions are open. */
+static struct err publish(struct broker *broker, struct topic *topic, int64_t *commit,
+                          struct diag *diag)
+{
+    TRY(metadata_log_created(broker, topic, topic->partition_count, commit, diag));
+    struct err err = broker_put_topic(broker, topic);
+    if (err_failed(err)) { /* no memory for the table: take the record back */
+        int64_t unused;
+        struct err undone = metadata_log_deleted(broker, topic, &unused, NULL);
+        (void)undone;
+    }
+    return err;
+}
+
+static struct err create_locked(struct broker *broker, struct admin_create *create,
+                                struct topic **out, int64_t *commit, struct diag *diag)
+{
+    TRY(admin_check_create(broker, create, diag));
+    uint8_t random[16];
+    random_fill(broker->os->random, random, sizeof random);
+    struct topic *topic;
+    TRY(topic_create(create->name, uuid_from_random(random), create->is_internal, &topic));
+    topic_configure(topic, create->overrides, broker->config);
+    struct err err =
+        topic_grow(topic, create->partition_count, broker->store, broker->os->clock, diag);
+    if (!err_failed(err))
+        err = publish(broker, topic, commit, diag);
+    if (err_failed(err)) {
+        topic_unref(topic);
+        return err;
+    }
+    topic_ref(topic);
+    *out = topic;
+    return ERR_NONE;
+}
+
+struct err admin_create_topic(struct broker *broker, struct admin_create *create,
+                              struct topic **out, int64_t *commit, struct diag *diag)
+{
+    CHECK_MAGIC(broker, BROKER_MAGIC);
+    os_mutex_lock(&broker->admin_lock);
+    struct err err = create_locked(broker, create, out, commit, diag);
+    os_mutex_unlock(&broker->admin_lock);
+    topic_overrides_deinit(create->overrides);
+    return err;
+}
+
+/* A deletion that waits until it is recorded. */
+struct deletion {
+    struct partition_waiter waiter;
+    struct broker *broker;
+    struct topic *topic; /* the table's reference */
+};
+
+/* Recorded, or the broker ends: then the next start drops the files (store_drop_unclaimed). */
+static void deletion_done(struct partition_waiter *waiter, struct err err)
+{
+    struct deletion *deletion = LIST_ENTRY(waiter, struct deletion, waiter);
+    struct topic *topic = deletion->topic;
+    for (int32_t i = 0; i < topic->partition_count && !err_failed(err); i++) {
+        uint64_t ticket;
+        err = store_delete_log(deletion->broker->store, topic->partitions[i]->log, &ticket, NULL);
+    }
+    topic_unref(topic);
+    free(deletion);
+}
+
+static struct err delete_locked(struct broker *broker, struct topic *topic,
+                                struct deletion *deletion, int64_t *commit, struct diag *diag)
+{
+    if (atomic_load(&topic->is_deleted))
+        return err_make(ERR_NOT_FOUND);
+    TRY(metadata_log_deleted(broker, topic, commit, diag));
+    atomic_store(&topic->is_deleted, true);
+    struct topic *taken = broker_take_topic(broker, topic->id);
+    CHECK(taken == topic);
+    *deletion =
+        (struct deletion){.waiter = {.done = deletion_done}, .broker = broker, .topic = topic};
+    return ERR_NONE;
+}
+
+struct err admin_delete_topic(struct broker *broker, struct topic *topic, int64_t *commit,
+                              struct diag *diag)
+{
+    struct deletion *deletion = calloc(1, sizeof *deletion);
+    if (deletion == NULL)
+        return err_make(ERR_NO_MEMORY);
+    os_mutex_lock(&broker->admin_lock);
+    struct err err = delete_locked(broker, topic, deletion, commit, diag);
+    os_mutex_unlock(&broker->admin_lock);
+    if (err_failed(err)) {
+        free(deletion);
+        return err;
+    }
+    int32_t count = topic_partition_count(topic);
+    for (int32_t i = 0; i < count; i++)
+        partition_close(topic_partition(topic, i));
+    struct err outcome;
+    if (admin_wait(broker, *commit, &deletion->waiter, &outcome))
+        deletion_done(&deletion->waiter, outcome);
+    return ERR_NONE;
+}
+
+static struct err add_locked(struct broker *broker, struct topic *topic, int32_t count,
+                             int64_t *commit, struct diag *diag)
+{
+    if (atomic_load(&topic->is_deleted))
+        return err_make(ERR_NOT_FOUND);
+    int32_t present = topic_partition_count(topic);
+    if (count == present)
+        return diag_fail(diag, ERR_INVALID, "Topic already has %d partition(s).", present);
+    if (count < present)
+        return diag_fail(diag, ERR_INVALID,
+                         "The topic %.*s currently has %d partition(s); %d would not be an "
+                         "increase.",
+                         SPAN_ARGS(topic->name), present, count);
+    if (count > TOPIC_PARTITION_COUNT_MAX)
+        return diag_fail(diag, ERR_LIMIT, "%d partitions are more than the %d a topic may have",
+                         count, TOPIC_PARTITION_COUNT_MAX);
+    TRY(metadata_log_raised(broker, topic, count, commit, diag));
+    return topic_grow(topic, count, broker->store, broker->os->clock, diag);
+}
+
+struct err admin_add_partitions(struct broker *broker, struct topic *topic, int32_t count,
+                                int64_t *commit, struct diag *diag)
+{
+    os_mutex_lock(&broker->admin_lock);
+    struct err err = add_locked(broker, topic, count, commit, diag);
+    os_mutex_unlock(&broker->admin_lock);
+    return err;
+}
+
+struct err admin_configure_topic(struct broker *broker, struct topic *topic,
+                                 struct topic_overrides *overrides, int64_t *commit,
+                                 struct diag *diag)
+{
+    os_mutex_lock(&broker->admin_lock);
+    struct err err = ERR_NONE;
+    if (atomic_load(&topic->is_deleted))
+        err = err_make(ERR_NOT_FOUND);
+    if (!err_failed(err))
+        err = metadata_log_configured(broker, topic, overrides, commit, diag);
+    if (!err_failed(err))
+        topic_configure(topic, overrides, broker->config);
+    os_mutex_unlock(&broker->admin_lock);
+    topic_overrides_deinit(overrides);
+    return err;
+}
+
+static struct err allocate_locked(struct broker *broker, int64_t *producer_id, struct diag *diag)
+{
+    if (broker->producer_id_next == broker->producer_id_end) {
+        int64_t end = broker->producer_id_end + PRODUCER_ID_BLOCK_SIZE;
+        TRY(metadata_log_producer_ids(broker, end, &broker->producer_id_commit, diag));
+        broker->producer_id_end = end;
+    }
+    *producer_id = broker->producer_id_next++;
+    return ERR_NONE;
+}
+
+struct err admin_allocate_producer_id(struct broker *broker, int64_t *producer_id, int64_t *commit,
+                                      struct diag *diag)
+{
+    os_mutex_lock(&broker->admin_lock);
+    struct err err = allocate_locked(broker, producer_id, diag);
+    *commit = broker->producer_id_commit;
+    os_mutex_unlock(&broker->admin_lock);
+    return err;
+}

@@ -1,0 +1,57 @@
+/*
+ * admin: changes to topics, one at a time, each recorded in the metadata log.
+ *
+ * A change takes effect at once and is durable when the metadata log is durable up to the offset it
+ * returns in *commit; the answer to the client waits for that with admin_wait.
+ */
+#ifndef HEADRACE_BROKER_ADMIN_H
+#define HEADRACE_BROKER_ADMIN_H
+
+#include "broker/broker.h"
+
+/* Partitions of one topic, and of all: each costs a few hundred bytes and, once used, a file. */
+#define TOPIC_PARTITION_COUNT_MAX 100000
+
+struct admin_create {
+    struct span name;
+    int32_t partition_count;           /* at least 1 */
+    struct topic_overrides *overrides; /* taken: empty afterwards, also on failure */
+    bool is_internal;
+};
+
+/*
+ * Makes a topic. *out: with a new reference. Errors: ERR_INVALID (name; a name that collides),
+ * ERR_EXISTS, ERR_LIMIT (partitions), ERR_NO_SPACE, ERR_IO, ERR_OFFLINE, ERR_NO_MEMORY.
+ */
+MUST_USE struct err admin_create_topic(struct broker *broker, struct admin_create *create,
+                                       struct topic **out, int64_t *commit, struct diag *diag);
+
+/* Checks what admin_create_topic would refuse; changes nothing. */
+MUST_USE struct err admin_check_create(struct broker *broker, const struct admin_create *create,
+                                       struct diag *diag);
+
+/*
+ * Deletes a topic: gone from the table at once, its logs deleted when the change is durable.
+ * ERR_NOT_FOUND where it is gone already.
+ */
+MUST_USE struct err admin_delete_topic(struct broker *broker, struct topic *topic, int64_t *commit,
+                                       struct diag *diag);
+
+/* Raises the number of partitions. ERR_INVALID unless count is more than there are; ERR_LIMIT. */
+MUST_USE struct err admin_add_partitions(struct broker *broker, struct topic *topic, int32_t count,
+                                         int64_t *commit, struct diag *diag);
+
+/* Replaces the topic's overrides (taken: empty afterwards). ERR_NOT_FOUND where it is gone. */
+MUST_USE struct err admin_configure_topic(struct broker *broker, struct topic *topic,
+                                          struct topic_overrides *overrides, int64_t *commit,
+                                          struct diag *diag);
+
+/* Gives out a producer id that no other producer ever had. */
+MUST_USE struct err admin_allocate_producer_id(struct broker *broker, int64_t *producer_id,
+                                               int64_t *commit, struct diag *diag);
+
+/* Waits for a change: partition_wait on the metadata log. waiter->offset is set here. */
+MUST_USE bool admin_wait(struct broker *broker, int64_t commit, struct partition_waiter *waiter,
+                         struct err *err);
+
+#endif

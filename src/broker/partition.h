@@ -1,0 +1,134 @@
+/*
+ * partition: one partition as clients see it: a log, its high watermark, its producers, and those
+ * who wait for it. It only composes; storage keeps the bytes, producer_state the sequences.
+ *
+ *     append -> [log end]   flush step -> durable -> [high watermark] -> acks, fetches
+ *
+ * Invariants:
+ *  1. start offset <= high watermark <= log end; the high watermark never falls.
+ *  2. What is above the high watermark is shown to nobody (W2).
+ *  3. An ack waiter is called exactly once: when its offset is durable, or with the error that
+ * makes that impossible (deletion, W7).
+ *
+ * Locks: `lock` guards all but the log's own state. Watchers are called under it and may only take
+ * locks that are never held around calls of this module. Waiters are called without it.
+ *
+ * A partition lives as long as its topic; whoever keeps one holds a reference to the topic. After
+ * the last of those is gone it waits for its log to be released, as a flush may still be under way.
+ */
+#ifndef HEADRACE_BROKER_PARTITION_H
+#define HEADRACE_BROKER_PARTITION_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "base/list.h"
+#include "broker/producer_state.h"
+#include "os/os.h"
+#include "storage/storage.h"
+
+struct topic;
+
+#define PARTITION_MAGIC 0x50415254U /* "PART" */
+
+struct partition {
+    uint32_t magic;
+    int32_t index;
+    struct topic *topic;
+    struct log *log; /* NULL only while it is being opened */
+    struct store *store;
+    const struct os_clock *clock;
+    struct os_mutex lock;
+    int64_t high_watermark;
+    int64_t pending_size; /* bytes between high watermark and log end */
+    struct producer_state producers;
+    struct list waiters; /* by offset, rising */
+    struct list watchers;
+    bool is_closed; /* deleted, or the broker ends: no appends, no waiting */
+};
+
+/* Someone who waits until everything below offset is durable. */
+struct partition_waiter {
+    struct list link;
+    int64_t offset;
+    /* Any thread, no lock held. ERR_OFFLINE, ERR_CLOSED when it will never be. */
+    void (*done)(struct partition_waiter *waiter, struct err err);
+};
+
+/* Someone who wants to know when the high watermark moves. */
+struct partition_watch {
+    struct list link;
+    /* Under the partition's lock. size: about so many more bytes can be read; 0 when closed. */
+    void (*moved)(struct partition_watch *watch, int64_t size);
+};
+
+struct partition_setup {
+    struct topic *topic;
+    int32_t index;
+    struct store *store;
+    const struct os_clock *clock;
+    const struct log_config *config;
+};
+
+/* Opens the partition's log, replaying its producers. The caller owns *out. Errors:
+ * store_open_log's. */
+MUST_USE struct err partition_create(const struct partition_setup *setup, struct partition **out,
+                                     struct diag *diag);
+
+/* Frees it, its log released. Nobody waits or watches any more. NULL is taken and ignored. */
+void partition_destroy(struct partition *partition);
+
+/* Refuses further work and sends those who wait home with ERR_CLOSED. */
+void partition_close(struct partition *partition);
+
+/* Sends those who wait home with ERR_OFFLINE: the store can make nothing durable any more. */
+void partition_fail_waiters(struct partition *partition);
+
+enum append_verdict {
+    APPEND_DONE,
+    APPEND_DUPLICATE,    /* stored earlier; offsets say where */
+    APPEND_OUT_OF_ORDER, /* the producer's sequence has a gap */
+    APPEND_FENCED,       /* a newer epoch of the producer has written */
+    APPEND_FAILED        /* err says why */
+};
+
+struct append_result {
+    enum append_verdict verdict;
+    struct err err;
+    int64_t base_offset;
+    int64_t end_offset; /* wait for this to be durable */
+    int64_t start_offset;
+};
+
+/*
+ * Appends one validated batch, patching offset and epoch in its bytes. bytes holds header->size
+ * bytes and is not needed afterwards. Any thread.
+ */
+void partition_append(struct partition *partition, uint8_t *bytes, struct batch_header *header,
+                      struct append_result *result, struct diag *diag);
+
+/*
+ * Waits for durability. True: it is there already, or err says that it never will be; done is not
+ * called. False: done will be called once, perhaps before this returns.
+ */
+MUST_USE bool partition_wait(struct partition *partition, struct partition_waiter *waiter,
+                             struct err *err);
+
+/* Starts and ends watching. After unwatch returns, moved is not called any more. */
+void partition_watch(struct partition *partition, struct partition_watch *watch);
+void partition_unwatch(struct partition *partition, struct partition_watch *watch);
+
+/* Offsets of this moment. Any thread. */
+struct partition_offsets {
+    int64_t start;
+    int64_t high_watermark;
+    int64_t stable; /* last stable offset: equal to the high watermark without open transactions */
+    int64_t end;
+};
+
+void partition_read_offsets(struct partition *partition, struct partition_offsets *out);
+
+/* Forgets producers silent since before_ms (wall clock). */
+void partition_expire_producers(struct partition *partition, int64_t before_ms);
+
+#endif

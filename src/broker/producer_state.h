@@ -1,0 +1,84 @@
+/*
+ * producer_state: what a partition remembers of its idempotent producers (KIP-98).
+ *
+ * For each producer id: its epoch and the last five batches, so that a batch sent again is answered
+ * with the offset it already has, and one that does not follow its predecessor is refused.
+ *
+ * Invariants:
+ *  1. An entry's batches are of its epoch, oldest first, and each follows the one before in
+ * sequence.
+ *  2. The state is a function of the partition's batches in order, except for what expiry removed;
+ *     replaying a log gives the same answers as having served it.
+ *
+ * Under the partition's lock. An empty state takes no memory.
+ */
+#ifndef HEADRACE_BROKER_PRODUCER_STATE_H
+#define HEADRACE_BROKER_PRODUCER_STATE_H
+
+#include "base/buf.h"
+#include "base/map.h"
+#include "record/batch.h"
+
+/* Batches kept for recognising duplicates: the most that a client may have in flight. */
+#define PRODUCER_BATCH_COUNT 5
+
+struct producer_state {
+    struct map entries; /* by the 8 bytes of the id */
+};
+
+/* What became of an append, or would become of it. */
+enum producer_verdict {
+    PRODUCER_IN_ORDER,     /* append it */
+    PRODUCER_DUPLICATE,    /* it is stored already; *base_offset says where */
+    PRODUCER_OUT_OF_ORDER, /* OUT_OF_ORDER_SEQUENCE_NUMBER */
+    PRODUCER_FENCED,       /* INVALID_PRODUCER_EPOCH: a newer epoch has written */
+};
+
+/* Where a duplicate already lies. */
+struct producer_duplicate {
+    int64_t base_offset;
+    int64_t last_offset;
+    int64_t timestamp; /* the stored batch's largest */
+};
+
+void producer_state_init(struct producer_state *state);
+void producer_state_deinit(struct producer_state *state);
+
+/* Judges a client's batch without changing anything. duplicate is filled for PRODUCER_DUPLICATE
+ * only. */
+enum producer_verdict producer_state_check(const struct producer_state *state,
+                                           const struct batch_header *header,
+                                           struct producer_duplicate *duplicate);
+
+/*
+ * Remembers a batch that was appended or is being replayed; header has its offsets. Batches without
+ * a producer id are ignored. now_ms: wall clock, for expiry. ERR_NO_MEMORY: nothing is changed.
+ */
+MUST_USE struct err producer_state_update(struct producer_state *state,
+                                          const struct batch_header *header, int64_t now_ms);
+
+/* Makes sure that producer_state_update for this header cannot fail. ERR_NO_MEMORY. */
+MUST_USE struct err producer_state_prepare(struct producer_state *state,
+                                           const struct batch_header *header, int64_t now_ms);
+
+/* Forgets producers silent since before_ms; returns how many. */
+size_t producer_state_expire(struct producer_state *state, int64_t before_ms);
+
+/* Forgets all. */
+void producer_state_clear(struct producer_state *state);
+
+/*
+ * Appends the state as bytes, for a snapshot:
+ *
+ *     version (1) | entry count (4) | entries: id (8) epoch (2) last update ms (8) batch count (1)
+ *                   batches: first sequence (4) last sequence (4) base offset (8) last offset (8)
+ *                            timestamp (8)
+ *
+ * all most significant byte first; storage adds checksum and offset.
+ */
+MUST_USE struct err producer_state_write(const struct producer_state *state, struct buf *out);
+
+/* Replaces the state by a snapshot's. ERR_CORRUPT leaves it empty; also ERR_NO_MEMORY. */
+MUST_USE struct err producer_state_read(struct producer_state *state, struct span bytes);
+
+#endif

@@ -1,0 +1,198 @@
+/* topic: life and growth of a topic. */
+#include "broker/topic.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+
+struct err topic_create(struct span name, struct uuid id, bool is_internal, struct topic **out)
+{
+    CHECK(name.size != 0 && name.size <= TOPIC_NAME_SIZE_MAX);
+    struct topic *topic = calloc(1, sizeof *topic);
+    uint8_t *copy = malloc(name.size);
+    if (topic == NULL || copy == NULL) {
+        free(topic);
+        free(copy);
+        return err_make(ERR_NO_MEMORY);
+    }
+    memcpy(copy, name.data, name.size);
+    topic->magic = TOPIC_MAGIC;
+    atomic_init(&topic->reference_count, 1);
+    topic->name = span_make(copy, name.size);
+    topic->id = id;
+    topic->is_internal = is_internal;
+    os_mutex_init(&topic->lock);
+    topic_overrides_init(&topic->overrides);
+    *out = topic;
+    return ERR_NONE;
+}
+
+void topic_ref(struct topic *topic)
+{
+    CHECK_MAGIC(topic, TOPIC_MAGIC);
+    int before = atomic_fetch_add(&topic->reference_count, 1);
+    CHECK(before > 0);
+}
+
+/* Frees a topic whose partitions are all gone. */
+static void topic_free(struct topic *topic)
+{
+    union {
+        const uint8_t *readable;
+        void *owned;
+    } name = {.readable = topic->name.data};
+    free(name.owned);
+    free(topic->partitions);
+    topic_overrides_deinit(&topic->overrides);
+    os_mutex_deinit(&topic->lock);
+    topic->magic = 0;
+    free(topic);
+}
+
+void topic_unref(struct topic *topic)
+{
+    if (topic == NULL)
+        return;
+    CHECK_MAGIC(topic, TOPIC_MAGIC);
+    if (atomic_fetch_sub(&topic->reference_count, 1) != 1)
+        return;
+    /* The topic itself counts as one unreleased partition, so that the last of them frees it. */
+    os_mutex_lock(&topic->lock);
+    topic->partition_unreleased_count++;
+    os_mutex_unlock(&topic->lock);
+    for (int32_t i = 0; i < topic->partition_count; i++)
+        log_unref(topic->partitions[i]->log);
+    topic_partition_released(topic, NULL);
+}
+
+void topic_partition_released(struct topic *topic, struct partition *partition)
+{
+    CHECK_MAGIC(topic, TOPIC_MAGIC);
+    partition_destroy(partition);
+    os_mutex_lock(&topic->lock);
+    int32_t left = --topic->partition_unreleased_count;
+    os_mutex_unlock(&topic->lock);
+    CHECK(left >= 0);
+    if (left == 0)
+        topic_free(topic);
+}
+
+struct err topic_grow(struct topic *topic, int32_t count, struct store *store,
+                      const struct os_clock *clock, struct diag *diag)
+{
+    CHECK_MAGIC(topic, TOPIC_MAGIC);
+    struct partition **bigger = calloc((size_t)count, sizeof(struct partition *));
+    if (bigger == NULL)
+        return err_make(ERR_NO_MEMORY);
+    os_mutex_lock(&topic->lock);
+    struct partition **old = topic->partitions;
+    struct log_config config = topic->settings.log;
+    for (int32_t i = 0; i < topic->partition_count; i++)
+        bigger[i] = old[i];
+    topic->partitions = bigger;
+    os_mutex_unlock(&topic->lock);
+    free(old);
+    struct err err = ERR_NONE;
+    for (int32_t i = topic->partition_count; i < count && !err_failed(err); i++) {
+        struct partition_setup setup = {
+            .topic = topic, .index = i, .store = store, .clock = clock, .config = &config};
+        struct partition *made;
+        err = partition_create(&setup, &made, diag);
+        if (err_failed(err))
+            break;
+        os_mutex_lock(&topic->lock);
+        topic->partitions[topic->partition_count++] = made;
+        topic->partition_unreleased_count++;
+        os_mutex_unlock(&topic->lock);
+    }
+    return err;
+}
+
+void topic_configure(struct topic *topic, struct topic_overrides *overrides,
+                     const struct config *config)
+{
+    CHECK_MAGIC(topic, TOPIC_MAGIC);
+    os_mutex_lock(&topic->lock);
+    topic_overrides_deinit(&topic->overrides);
+    topic->overrides = *overrides;
+    topic_overrides_init(overrides);
+    topic_settings_resolve(&topic->overrides, config, &topic->settings);
+    for (int32_t i = 0; i < topic->partition_count; i++)
+        log_configure(topic->partitions[i]->log, &topic->settings.log);
+    os_mutex_unlock(&topic->lock);
+}
+
+struct partition *topic_partition(struct topic *topic, int32_t index)
+{
+    CHECK_MAGIC(topic, TOPIC_MAGIC);
+    os_mutex_lock(&topic->lock);
+    struct partition *partition =
+        index >= 0 && index < topic->partition_count ? topic->partitions[index] : NULL;
+    os_mutex_unlock(&topic->lock);
+    return partition;
+}
+
+int32_t topic_partition_count(struct topic *topic)
+{
+    os_mutex_lock(&topic->lock);
+    int32_t count = topic->partition_count;
+    os_mutex_unlock(&topic->lock);
+    return count;
+}
+
+struct topic_settings topic_read_settings(struct topic *topic)
+{
+    os_mutex_lock(&topic->lock);
+    struct topic_settings settings = topic->settings;
+    os_mutex_unlock(&topic->lock);
+    return settings;
+}
+
+struct err topic_read_overrides(struct topic *topic, struct topic_overrides *out)
+{
+    os_mutex_lock(&topic->lock);
+    struct err err = topic_overrides_copy(&topic->overrides, out);
+    os_mutex_unlock(&topic->lock);
+    return err;
+}
+
+static bool is_name_byte(uint8_t byte)
+{
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+           (byte >= '0' && byte <= '9') || byte == '.' || byte == '_' || byte == '-';
+}
+
+struct err topic_check_name(struct span name, struct diag *diag)
+{
+    if (name.size == 0)
+        return diag_fail(diag, ERR_INVALID,
+                         "Topic name is invalid: the empty string is not allowed");
+    if (span_equal_text(name, ".") || span_equal_text(name, ".."))
+        return diag_fail(diag, ERR_INVALID, "Topic name is invalid: '.' or '..' is not allowed");
+    if (name.size > TOPIC_NAME_SIZE_MAX)
+        return diag_fail(diag, ERR_INVALID,
+                         "Topic name is invalid: the length of '%.*s' is longer than the max "
+                         "allowed length %d",
+                         SPAN_ARGS(name), TOPIC_NAME_SIZE_MAX);
+    for (size_t i = 0; i < name.size; i++) {
+        if (!is_name_byte(name.data[i]))
+            return diag_fail(diag, ERR_INVALID,
+                             "Topic name is invalid: '%.*s' contains one or more characters "
+                             "other than ASCII alphanumerics, '.', '_' and '-'",
+                             SPAN_ARGS(name));
+    }
+    return ERR_NONE;
+}
+
+bool topic_names_collide(struct span a, struct span b)
+{
+    if (a.size != b.size)
+        return false;
+    for (size_t i = 0; i < a.size; i++) {
+        uint8_t left = a.data[i] == '.' ? '_' : a.data[i];
+        uint8_t right = b.data[i] == '.' ? '_' : b.data[i];
+        if (left != right)
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,209 @@
+/* topic_config: names, synonyms, refusals and the resolved settings. */
+#include "broker/topic_config.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/suggest.h"
+
+struct topic_config_row {
+    const char *name;
+    enum config_id synonym;
+};
+
+static const struct topic_config_row rows[TOPIC_CONFIG_ID_COUNT] = {
+    [TOPIC_CLEANUP_POLICY] = {"cleanup.policy", CONFIG_LOG_CLEANUP_POLICY},
+    [TOPIC_COMPRESSION_TYPE] = {"compression.type", CONFIG_COMPRESSION_TYPE},
+    [TOPIC_DELETE_RETENTION_MS] = {"delete.retention.ms", CONFIG_LOG_CLEANER_DELETE_RETENTION_MS},
+    [TOPIC_INDEX_INTERVAL_BYTES] = {"index.interval.bytes", CONFIG_LOG_INDEX_INTERVAL_BYTES},
+    [TOPIC_MAX_COMPACTION_LAG_MS] = {"max.compaction.lag.ms",
+                                     CONFIG_LOG_CLEANER_MAX_COMPACTION_LAG_MS},
+    [TOPIC_MAX_MESSAGE_BYTES] = {"max.message.bytes", CONFIG_MESSAGE_MAX_BYTES},
+    [TOPIC_MESSAGE_TIMESTAMP_AFTER_MAX_MS] = {"message.timestamp.after.max.ms",
+                                              CONFIG_LOG_MESSAGE_TIMESTAMP_AFTER_MAX_MS},
+    [TOPIC_MESSAGE_TIMESTAMP_BEFORE_MAX_MS] = {"message.timestamp.before.max.ms",
+                                               CONFIG_LOG_MESSAGE_TIMESTAMP_BEFORE_MAX_MS},
+    [TOPIC_MESSAGE_TIMESTAMP_TYPE] = {"message.timestamp.type", CONFIG_LOG_MESSAGE_TIMESTAMP_TYPE},
+    [TOPIC_MIN_CLEANABLE_DIRTY_RATIO] = {"min.cleanable.dirty.ratio",
+                                         CONFIG_LOG_CLEANER_MIN_CLEANABLE_RATIO},
+    [TOPIC_MIN_COMPACTION_LAG_MS] = {"min.compaction.lag.ms",
+                                     CONFIG_LOG_CLEANER_MIN_COMPACTION_LAG_MS},
+    [TOPIC_MIN_INSYNC_REPLICAS] = {"min.insync.replicas", CONFIG_MIN_INSYNC_REPLICAS},
+    [TOPIC_PREALLOCATE] = {"preallocate", CONFIG_LOG_PREALLOCATE},
+    [TOPIC_RETENTION_BYTES] = {"retention.bytes", CONFIG_LOG_RETENTION_BYTES},
+    [TOPIC_RETENTION_MS] = {"retention.ms", CONFIG_LOG_RETENTION_MS},
+    [TOPIC_SEGMENT_BYTES] = {"segment.bytes", CONFIG_LOG_SEGMENT_BYTES},
+    [TOPIC_SEGMENT_INDEX_BYTES] = {"segment.index.bytes", CONFIG_LOG_INDEX_SIZE_MAX_BYTES},
+    [TOPIC_SEGMENT_JITTER_MS] = {"segment.jitter.ms", CONFIG_LOG_ROLL_JITTER_MS},
+    [TOPIC_SEGMENT_MS] = {"segment.ms", CONFIG_LOG_ROLL_MS},
+};
+
+static const struct {
+    const char *name;
+    const char *why;
+} refusals[] = {
+    {"compression.gzip.level", "batches are stored as the producer compressed them"},
+    {"compression.lz4.level", "batches are stored as the producer compressed them"},
+    {"compression.zstd.level", "batches are stored as the producer compressed them"},
+    {"file.delete.delay.ms", "log.segment.delete.delay.ms of the broker holds for all topics"},
+    {"flush.messages", "flushing follows acks and headrace.flush"},
+    {"flush.ms", "flushing follows acks and headrace.flush"},
+    {"follower.replication.throttled.replicas", "one machine keeps one copy of each partition"},
+    {"leader.replication.throttled.replicas", "one machine keeps one copy of each partition"},
+    {"local.retention.bytes", "tiered storage does not exist here"},
+    {"local.retention.ms", "tiered storage does not exist here"},
+    {"remote.log.copy.disable", "tiered storage does not exist here"},
+    {"remote.log.delete.on.disable", "tiered storage does not exist here"},
+    {"remote.storage.enable", "tiered storage does not exist here"},
+    {"unclean.leader.election.enable", "one machine keeps one copy of each partition"},
+};
+
+const char *topic_config_name(enum topic_config_id id)
+{
+    CHECK(id < TOPIC_CONFIG_ID_COUNT);
+    return rows[id].name;
+}
+
+enum config_id topic_config_synonym(enum topic_config_id id)
+{
+    CHECK(id < TOPIC_CONFIG_ID_COUNT);
+    return rows[id].synonym;
+}
+
+bool topic_config_find(struct span name, enum topic_config_id *id)
+{
+    for (size_t i = 0; i < TOPIC_CONFIG_ID_COUNT; i++) {
+        if (span_equal_text(name, rows[i].name)) {
+            *id = (enum topic_config_id)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *topic_config_refusal(struct span name)
+{
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+        if (span_equal_text(name, refusals[i].name))
+            return refusals[i].why;
+    }
+    return NULL;
+}
+
+void topic_overrides_init(struct topic_overrides *overrides)
+{
+    *overrides = (struct topic_overrides){0};
+}
+
+void topic_overrides_deinit(struct topic_overrides *overrides)
+{
+    for (size_t i = 0; i < TOPIC_CONFIG_ID_COUNT; i++)
+        free(overrides->texts[i]);
+    topic_overrides_init(overrides);
+}
+
+struct err topic_overrides_copy(const struct topic_overrides *from, struct topic_overrides *to)
+{
+    struct topic_overrides copy = {0};
+    for (size_t i = 0; i < TOPIC_CONFIG_ID_COUNT; i++) {
+        if (from->texts[i] == NULL)
+            continue;
+        copy.texts[i] = strdup(from->texts[i]);
+        if (copy.texts[i] == NULL) {
+            topic_overrides_deinit(&copy);
+            return err_make(ERR_NO_MEMORY);
+        }
+    }
+    *to = copy;
+    return ERR_NONE;
+}
+
+static struct err unknown_name(struct span name, struct diag *diag)
+{
+    const char *why = topic_config_refusal(name);
+    if (why != NULL)
+        return diag_fail(diag, ERR_INVALID, "%.*s cannot be set here: %s", SPAN_ARGS(name), why);
+    struct suggestion guess = {0};
+    for (size_t i = 0; i < TOPIC_CONFIG_ID_COUNT; i++)
+        suggest_offer(&guess, name, rows[i].name);
+    if (guess.nearest == NULL)
+        return diag_fail(diag, ERR_INVALID, "Unknown topic config name: %.*s", SPAN_ARGS(name));
+    return diag_fail(diag, ERR_INVALID, "Unknown topic config name: %.*s; did you mean %s?",
+                     SPAN_ARGS(name), guess.nearest);
+}
+
+/* The definition under the topic's own name, for parsing and its messages. */
+static struct config_def row_def(enum topic_config_id id)
+{
+    struct config_def def = *config_def_of(rows[id].synonym);
+    def.name = rows[id].name;
+    return def;
+}
+
+struct err topic_overrides_set(struct topic_overrides *overrides, struct span name,
+                               struct span value, struct diag *diag)
+{
+    enum topic_config_id id;
+    if (!topic_config_find(name, &id))
+        return unknown_name(name, diag);
+    char *text = NULL;
+    if (!span_is_null(value)) {
+        struct config_def def = row_def(id);
+        struct config_value parsed = {0};
+        TRY(config_parse_value(&def, value, &parsed, diag));
+        text = strndup((const char *)value.data, value.size);
+        if (text == NULL)
+            return err_make(ERR_NO_MEMORY);
+    }
+    free(overrides->texts[id]);
+    overrides->texts[id] = text;
+    return ERR_NONE;
+}
+
+const char *topic_config_value(const struct topic_overrides *overrides, const struct config *config,
+                               enum topic_config_id id)
+{
+    const char *text = overrides->texts[id];
+    return text != NULL ? text : config_text(config, rows[id].synonym);
+}
+
+static int64_t number_of(const struct topic_overrides *overrides, const struct config *config,
+                         enum topic_config_id id)
+{
+    if (overrides->texts[id] == NULL)
+        return config_number(config, rows[id].synonym);
+    struct config_def def = row_def(id);
+    struct config_value value = {0};
+    struct err err = config_parse_value(&def, span_text(overrides->texts[id]), &value, NULL);
+    CHECK(!err_failed(err));
+    return value.number;
+}
+
+void topic_settings_resolve(const struct topic_overrides *overrides, const struct config *config,
+                            struct topic_settings *settings)
+{
+    const char *policy = topic_config_value(overrides, config, TOPIC_CLEANUP_POLICY);
+    const char *stamp = topic_config_value(overrides, config, TOPIC_MESSAGE_TIMESTAMP_TYPE);
+    *settings = (struct topic_settings){
+        .message_size_max = number_of(overrides, config, TOPIC_MAX_MESSAGE_BYTES),
+        .timestamp_before_ms_max =
+            number_of(overrides, config, TOPIC_MESSAGE_TIMESTAMP_BEFORE_MAX_MS),
+        .timestamp_after_ms_max =
+            number_of(overrides, config, TOPIC_MESSAGE_TIMESTAMP_AFTER_MAX_MS),
+        .insync_count_min = number_of(overrides, config, TOPIC_MIN_INSYNC_REPLICAS),
+        .is_log_append_time = strcmp(stamp, "LogAppendTime") == 0,
+        .is_compacted = strstr(policy, "compact") != NULL,
+        .log =
+            {
+                .segment_size = number_of(overrides, config, TOPIC_SEGMENT_BYTES),
+                .segment_ms = number_of(overrides, config, TOPIC_SEGMENT_MS),
+                .segment_jitter_ms = number_of(overrides, config, TOPIC_SEGMENT_JITTER_MS),
+                .segment_index_size = number_of(overrides, config, TOPIC_SEGMENT_INDEX_BYTES),
+                .index_interval_size = number_of(overrides, config, TOPIC_INDEX_INTERVAL_BYTES),
+                .retention_ms = number_of(overrides, config, TOPIC_RETENTION_MS),
+                .retention_size = number_of(overrides, config, TOPIC_RETENTION_BYTES),
+                .is_deleted = strstr(policy, "delete") != NULL,
+                .is_preallocated = number_of(overrides, config, TOPIC_PREALLOCATE) != 0,
+            },
+    };
+}

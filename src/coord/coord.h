@@ -1,0 +1,145 @@
+/*
+ * coord: the coordinator of consumer groups.
+ *
+ * Groups live on partitions of __consumer_offsets by the hash of their names. While a partition's
+ * records are being loaded (coord_load_step), its groups answer COORDINATOR_LOAD_IN_PROGRESS.
+ *
+ * Any thread may call any function; waiters are called by whichever thread completes them, under
+ * the coordinator's lock, and must neither wait nor call back.
+ */
+#ifndef HEADRACE_COORD_COORD_H
+#define HEADRACE_COORD_COORD_H
+
+#include "broker/broker.h"
+#include "wire/delete_groups.h"
+#include "wire/describe_groups.h"
+#include "wire/heartbeat.h"
+#include "wire/join_group.h"
+#include "wire/leave_group.h"
+#include "wire/list_groups.h"
+#include "wire/offset_commit.h"
+#include "wire/offset_delete.h"
+#include "wire/offset_fetch.h"
+#include "wire/sync_group.h"
+
+struct coord;
+
+struct coord_setup {
+    struct broker *broker;
+    /* Something is now due earlier than coord_wait_ms said: step again. Any thread. */
+    void (*wake)(void *context);
+    void *context;
+};
+
+/* Makes the coordinator; all of its groups are still to be loaded. setup's parts outlive it. */
+MUST_USE struct err coord_create(const struct coord_setup *setup, struct coord **out);
+
+/* Answers everyone who waits with COORDINATOR_NOT_AVAILABLE; later requests get it at once. */
+void coord_close(struct coord *coord);
+
+/* Frees it, after coord_close and when no request is under way. NULL is taken and ignored. */
+void coord_destroy(struct coord *coord);
+
+/*
+ * Loads one partition's groups and offsets. *is_more: call again. A damaged partition is reported
+ * in diag, its groups stay unavailable, and the next call goes on with the others. One thread.
+ */
+MUST_USE struct err coord_load_step(struct coord *coord, bool *is_more, struct diag *diag);
+
+/* Lets timers fire: session timeouts, rebalance deadlines, expiry of offsets. */
+void coord_step(struct coord *coord);
+
+/* Milliseconds until coord_step has something to do; -1: nothing is due. */
+int64_t coord_wait_ms(struct coord *coord);
+
+/* The partition of __consumer_offsets that a group belongs to. Makes the topic where it is missing.
+ */
+MUST_USE struct err coord_prepare(struct coord *coord, struct diag *diag);
+
+/* Who asks. The spans live during the call. */
+struct coord_client {
+    struct span id;   /* client.id, may be null */
+    struct span host; /* "/192.0.2.1", as Kafka shows it */
+    int16_t version;  /* of the request */
+};
+
+/* A join or sync that waits. done is called exactly once, perhaps before the call returns. */
+struct coord_join {
+    void (*done)(struct coord_join *join, const struct join_group_response *response);
+};
+
+struct coord_sync {
+    void (*done)(struct coord_sync *sync, const struct sync_group_response *response);
+};
+
+void coord_join_group(struct coord *coord, const struct join_group_request *request,
+                      const struct coord_client *client, struct coord_join *join);
+void coord_sync_group(struct coord *coord, const struct sync_group_request *request,
+                      struct coord_sync *sync);
+
+/* Each returns Kafka's error code for the answer. */
+int16_t coord_heartbeat(struct coord *coord, const struct heartbeat_request *request);
+
+/* Fills response->members in arena memory (version 3 and later) or error_code alone. */
+MUST_USE struct err coord_leave_group(struct coord *coord,
+                                      const struct leave_group_request *request, int16_t version,
+                                      struct arena *arena, struct leave_group_response *response);
+
+/* What an answer must wait for: partition NULL when nothing. The topic reference is the caller's.
+ */
+struct coord_commit {
+    struct partition *partition;
+    struct topic *topic;
+    int64_t end_offset;
+};
+
+/*
+ * Commits offsets. Topics are named in request->topics (ids were resolved by the caller; a null
+ * name is unknown). Fills response->topics in arena memory.
+ */
+MUST_USE struct err coord_commit_offsets(struct coord *coord,
+                                         const struct offset_commit_request *request,
+                                         struct arena *arena,
+                                         struct offset_commit_response *response,
+                                         struct coord_commit *commit);
+
+/* The offsets of one group: those asked for, or with topics_count -1 all. In arena memory. */
+MUST_USE struct err coord_fetch_offsets(struct coord *coord,
+                                        const struct offset_fetch_request_group *request,
+                                        bool is_stable_required, struct arena *arena,
+                                        struct offset_fetch_response_group *response);
+
+MUST_USE struct err coord_delete_offsets(struct coord *coord,
+                                         const struct offset_delete_request *request,
+                                         struct arena *arena,
+                                         struct offset_delete_response *response,
+                                         struct coord_commit *commit);
+
+MUST_USE struct err coord_describe_group(struct coord *coord, struct span group_id, int16_t version,
+                                         struct arena *arena,
+                                         struct describe_groups_response_group *response);
+
+MUST_USE struct err coord_list_groups(struct coord *coord,
+                                      const struct list_groups_request *request,
+                                      struct arena *arena, struct list_groups_response *response);
+
+/* Deletes an empty group and its offsets. Returns Kafka's error code. */
+int16_t coord_delete_group(struct coord *coord, struct span group_id, struct coord_commit *commit);
+
+/* A topic is gone: so are the offsets committed for it. */
+void coord_forget_topic(struct coord *coord, struct span topic);
+
+/* For metrics: visits each committed offset; the spans live during the call. Under the lock. */
+typedef void (*coord_visit)(void *context, struct span group, struct span topic, int32_t partition,
+                            int64_t offset);
+void coord_visit_offsets(struct coord *coord, coord_visit visit, void *context);
+
+/* Groups in each state, and members in all, for metrics. */
+struct coord_counts {
+    int64_t groups_by_state[5]; /* by enum group_state */
+    int64_t members;
+};
+
+void coord_count(struct coord *coord, struct coord_counts *counts);
+
+#endif

@@ -1,0 +1,226 @@
+/* retention: the start offset rises by time, by size, by DeleteRecords; or the end falls. */
+#include "base/check.h"
+#include "storage/scan.h"
+#include "storage/storage_internal.h"
+
+#define DROP_COUNT_MAX 16
+
+struct err log_move_start(struct log *log, int64_t offset, uint64_t *ticket, struct diag *diag)
+{
+    CHECK(offset > log->bounds.start && offset <= log->bounds.end);
+    const struct manifest_entry entry = {.kind = MANIFEST_START, .id = log->id, .offset = offset};
+    struct err err = manifest_append(&log->store->manifest, &entry, ticket);
+    if (err_failed(err))
+        return diag_wrap(diag, err, "cannot write the manifest");
+    log->bounds.start = offset;
+    struct segment *dropped[DROP_COUNT_MAX];
+    uint32_t count;
+    while ((count = log_drop_below_start(log, dropped, DROP_COUNT_MAX)) != 0) {
+        for (uint32_t i = 0; i < count; i++) {
+            garbage_add(log->store, GARBAGE_SEGMENT, log, dropped[i]->facts.base_offset, *ticket);
+            segment_unref(log, dropped[i]);
+        }
+        atomic_fetch_add(&log->store->counters.segment_delete_count, count);
+    }
+    epochs_cut_start(&log->epochs, offset);
+    log_lift_checkpoint(log);
+    return ERR_NONE;
+}
+
+/* How many segments at the front may go, by size (Kafka's deleteRetentionSizeBreachedSegments). */
+static uint32_t count_by_size(const struct log *log)
+{
+    int64_t surplus = log->bounds.size - log->config.retention_size;
+    uint32_t count = 0;
+    if (log->config.retention_size < 0)
+        return 0;
+    while (count < log->segments.count && surplus >= log->segments.items[count]->facts.size) {
+        surplus -= log->segments.items[count]->facts.size;
+        count++;
+    }
+    return count;
+}
+
+/* How many may go by time (deleteRetentionMsBreachedSegments). */
+static uint32_t count_by_time(const struct log *log, int64_t now_ms)
+{
+    uint32_t count = 0;
+    if (log->config.retention_ms < 0)
+        return 0;
+    while (count < log->segments.count) {
+        const struct segment *segment = log->segments.items[count];
+        int64_t latest_ms =
+            segment->facts.max_timestamp >= 0 ? segment->facts.max_timestamp : segment->opened_ms;
+        if (now_ms - latest_ms <= log->config.retention_ms)
+            break;
+        count++;
+    }
+    return count;
+}
+
+/* Those of them that are durable and not an empty last one. */
+static uint32_t count_expired(const struct log *log, int64_t now_ms)
+{
+    uint32_t by_size = count_by_size(log);
+    uint32_t by_time = count_by_time(log, now_ms);
+    uint32_t count = by_size > by_time ? by_size : by_time;
+    while (count > 0 &&
+           (log->segments.items[count - 1]->facts.next_offset > log->bounds.durable ||
+            (count == log->segments.count && log->segments.items[count - 1]->facts.size == 0)))
+        count--;
+    return count;
+}
+
+static struct err apply_locked(struct log *log, int64_t now_ms, int64_t *moved_to,
+                               struct diag *diag)
+{
+    if (log->state != LOG_OPEN || log->damage != NULL || !log->config.is_deleted)
+        return ERR_NONE;
+    uint32_t count = count_expired(log, now_ms);
+    if (count == 0)
+        return ERR_NONE;
+    /* The log goes on in an empty segment when even the last one has expired. */
+    if (count == log->segments.count)
+        TRY(log_roll(log, log->bounds.end, diag));
+    int64_t offset = log->segments.items[count]->facts.base_offset;
+    if (offset <= log->bounds.start)
+        return ERR_NONE;
+    uint64_t ticket;
+    TRY(log_move_start(log, offset, &ticket, diag));
+    *moved_to = offset;
+    return ERR_NONE;
+}
+
+struct err log_apply_retention(struct log *log, int64_t now_ms, struct diag *diag)
+{
+    int64_t moved_to = -1;
+    os_mutex_lock(&log->lock);
+    struct err err = apply_locked(log, now_ms, &moved_to, diag);
+    os_mutex_unlock(&log->lock);
+    if (moved_to >= 0 && log->listener.start_moved != NULL)
+        log->listener.start_moved(log->listener.context, moved_to);
+    return err;
+}
+
+struct err log_delete_records(struct log *log, int64_t offset, uint64_t *ticket, struct diag *diag)
+{
+    CHECK_MAGIC(log, LOG_MAGIC);
+    uint64_t given = 0;
+    os_mutex_lock(&log->lock);
+    struct err err = log_check_writable(log, diag);
+    if (!err_failed(err) && offset > log->bounds.durable)
+        err = diag_fail(diag, ERR_RANGE, "offset %lld is above %lld, the durable end of %s",
+                        (long long)offset, (long long)log->bounds.durable, log->name);
+    if (!err_failed(err) && offset > log->bounds.start)
+        err = log_move_start(log, offset, &given, diag);
+    else if (!err_failed(err))
+        given = manifest_last(&log->store->manifest);
+    os_mutex_unlock(&log->lock);
+    if (err_failed(err))
+        return err;
+    *ticket = given;
+    store_want_ticket(log->store, given);
+    return ERR_NONE;
+}
+
+/* What the last segment looks like when it ends at `end`: read again from its begin. */
+static struct err rescan(struct log *log, struct segment *segment, int64_t end, struct diag *diag)
+{
+    struct log_place place = {.segment = segment, .limit = segment->facts.size};
+    TRY(segment_open(log, segment, place.limit, &place.file));
+    struct segment *fresh = segment_create(segment->facts.base_offset);
+    struct err err = fresh == NULL ? err_make(ERR_NO_MEMORY) : ERR_NONE;
+    struct peek peek;
+    peek_init(&peek, log->store->options.files, place.file->file, 0, place.limit);
+    while (!err_failed(err) && peek.position < place.limit) {
+        struct batch_header header;
+        err = peek_next(&peek, &header);
+        if (err_failed(err) || header.base_offset >= end)
+            break;
+        if (batch_last_offset(&header) >= end)
+            err = diag_fail(diag, ERR_RANGE, "offset %lld of %s lies inside a batch",
+                            (long long)end, log->name);
+        if (!err_failed(err))
+            err = index_reserve(&fresh->index);
+        if (!err_failed(err))
+            segment_add(log, fresh, &header);
+    }
+    if (!err_failed(err)) {
+        index_deinit(&segment->index);
+        segment->facts = fresh->facts;
+        segment->index = fresh->index;
+        index_init(&fresh->index);
+    }
+    if (fresh != NULL)
+        segment_unref(log, fresh);
+    file_cache_unref(place.file);
+    return err;
+}
+
+/* W6: the manifest first, so that a crash in between brings back only what was not answered. */
+static struct err truncate_locked(struct log *log, int64_t offset, struct diag *diag)
+{
+    const struct os_files *files = log->store->options.files;
+    struct segment_list *list = &log->segments;
+    const struct manifest_entry entry = {
+        .kind = MANIFEST_TRUNCATE, .id = log->id, .offset = offset};
+    uint32_t keep = list->count;
+    while (keep > 1 && list->items[keep - 1]->facts.base_offset >= offset)
+        keep--;
+    struct segment *last = list->items[keep - 1];
+    TRY(rescan(log, last, offset, diag));
+    TRY(manifest_append(&log->store->manifest, &entry, NULL));
+    struct err err = manifest_sync(&log->store->manifest);
+    while (list->count > keep) {
+        struct segment *dropped = list->items[--list->count];
+        segment_remove_files(log, dropped->facts.base_offset);
+        segment_unref(log, dropped);
+    }
+    last->state = SEGMENT_ACTIVE;
+    last->size_synced = last->size_allocated = 0;
+    epochs_cut_end(&log->epochs, offset);
+    log->bounds.end =
+        last->facts.next_offset > log->bounds.start ? last->facts.next_offset : log->bounds.start;
+    if (log->bounds.durable > log->bounds.end)
+        log->bounds.durable = log->bounds.end;
+    log->flush.durable_base = -1;
+    log->bounds.size = 0;
+    for (uint32_t i = 0; i < list->count; i++)
+        log->bounds.size += list->items[i]->facts.size;
+    if (log->checkpoint.offset > offset)
+        log->checkpoint =
+            (struct log_checkpoint){.offset = last->facts.base_offset,
+                                    .snapshot_offset = -1,
+                                    .facts = {.base_offset = last->facts.base_offset,
+                                              .next_offset = last->facts.base_offset}};
+    struct cached_file *file;
+    if (!err_failed(err))
+        err = segment_open(log, last, last->facts.size, &file);
+    if (err_failed(err))
+        return err;
+    err = file_truncate(files, file->file, last->facts.size);
+    if (!err_failed(err))
+        err = file_sync(files, file->file);
+    file_cache_unref(file);
+    last->size_synced = last->facts.size;
+    return err;
+}
+
+struct err log_truncate(struct log *log, int64_t offset, struct diag *diag)
+{
+    CHECK_MAGIC(log, LOG_MAGIC);
+    os_mutex_lock(&log->lock);
+    struct err err = log_check_writable(log, diag);
+    if (!err_failed(err) && log->flush.is_running)
+        err = diag_fail(diag, ERR_BUSY, "%s is being flushed", log->name);
+    if (!err_failed(err) && (offset < log->bounds.start || offset > log->bounds.end))
+        err = diag_fail(diag, ERR_RANGE, "offset %lld is outside of %s", (long long)offset,
+                        log->name);
+    if (!err_failed(err) && offset < log->bounds.end)
+        err = truncate_locked(log, offset, diag);
+    os_mutex_unlock(&log->lock);
+    bool is_final = err_failed(err) && !err_is(err, ERR_RANGE) && !err_is(err, ERR_BUSY) &&
+                    !err_is(err, ERR_OFFLINE) && !err_is(err, ERR_CLOSED) &&
+                    !err_is(err, ERR_NO_MEMORY) && !err_is(err, ERR_CORRUPT);
+    return is_final ? store_fail_sync(log->store, log->name, err, diag) : err;
+}
