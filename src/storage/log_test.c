@@ -1,5 +1,5 @@
 /* log_test: append, read, roll, close and open again. */
-#include "storage/store_fixture.h"
+#include "support/store_fixture.h"
 
 static void appended_batches_are_read_back(void **state)
 {

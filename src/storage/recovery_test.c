@@ -2,7 +2,7 @@
  * recovery_test: the power goes out at each sync of a workload in turn; what was durable is there
  * afterwards, and the log works on. Then damage, where nothing may be cut.
  */
-#include "storage/store_fixture.h"
+#include "support/store_fixture.h"
 
 #define LOG_COUNT 3
 

@@ -531,7 +531,7 @@ void mem_disk_fail(struct mem_disk *disk, unsigned calls, uint32_t count)
 {
     disk->fail_calls = calls;
     disk->fail_count = count;
-    disk->has_failed = false;
+    disk->has_failed = disk->has_failed && count == 0;
 }
 
 bool mem_disk_has_failed(const struct mem_disk *disk)

@@ -1,9 +1,9 @@
 /*
- * store_fixture: a store on a disk in memory, and records to put into it, for the tests of this
- * folder.
+ * store_fixture: a store on a disk in memory, and records to put into it, for the tests of
+ * src/storage.
  */
-#ifndef HEADRACE_STORAGE_STORE_FIXTURE_H
-#define HEADRACE_STORAGE_STORE_FIXTURE_H
+#ifndef HEADRACE_TESTS_SUPPORT_STORE_FIXTURE_H
+#define HEADRACE_TESTS_SUPPORT_STORE_FIXTURE_H
 
 #include <setjmp.h>
 #include <stdarg.h>
