@@ -1,4 +1,4 @@
-"""The few Kafka requests that tests and measurements send, by hand, in their oldest simple versions.
+"""The few Kafka requests that tests and measurements send, by hand, in old and simple versions.
 
 A Client is one blocking connection; requests can be sent ahead and answers read later.
 """
@@ -47,7 +47,7 @@ def crc32c(content):
 
 
 def batch(values, producer=(-1, -1, -1), attributes=0, timestamp_ms=None):
-    """A record batch v2 of the values, uncompressed, without keys. producer: id, epoch, sequence."""
+    """A record batch v2 of the values, without keys. producer: id, epoch, sequence."""
     timestamp_ms = int(time.time() * 1000) if timestamp_ms is None else timestamp_ms
     records = b""
     for delta, value in enumerate(values):
