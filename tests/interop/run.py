@@ -23,6 +23,7 @@ import clients
 import driver
 import features
 import process
+import properties
 import raw
 import report
 import server
@@ -138,6 +139,7 @@ def stop(running, results):
         failure = (f"exit code: expected {running.exit_code}, got {code}: "
                    + running.child.stderr_tail())
     results.put("broker", "ends cleanly at SIGTERM", failure, 0)
+    results.put("broker", "knows every property of Kafka's", properties.check(), 0)
 
 
 def parse_args():
