@@ -49,9 +49,9 @@ static rd_kafka_resp_err_t try_send(struct kafka *kafka, const struct client_mes
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
         {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = message->timestamp_ms},
         {.vtype = RD_KAFKA_VTYPE_KEY,
-         .u.mem = {.ptr = (void *)(uintptr_t)message->key.data, .size = message->key.size}},
+         .u.mem = {.ptr = span_writable(message->key), .size = message->key.size}},
         {.vtype = RD_KAFKA_VTYPE_VALUE,
-         .u.mem = {.ptr = (void *)(uintptr_t)message->value.data, .size = message->value.size}},
+         .u.mem = {.ptr = span_writable(message->value), .size = message->value.size}},
         {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
     };
     size_t count = sizeof parts / sizeof parts[0] - (headers == NULL);
