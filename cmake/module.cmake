@@ -1,4 +1,5 @@
-# headrace_module(NAME [DEPENDS module...] [LIBRARIES library...] [GENERATED source...])
+# headrace_module(NAME [DEPENDS module...] [LIBRARIES library...] [GENERATED source...]
+#                 [TEST_LIBRARIES library...])
 #
 # Makes the library hr_NAME of src/NAME/**/*.c and one test program for each src/NAME/**/*_test.c.
 # GENERATED sources lie below generated/ in the build folder, which is then on the include path of
@@ -10,7 +11,7 @@ find_package(Threads REQUIRED)
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 
 function(headrace_module name)
-    cmake_parse_arguments(PARSE_ARGV 1 module "" "" "DEPENDS;LIBRARIES;GENERATED")
+    cmake_parse_arguments(PARSE_ARGV 1 module "" "" "DEPENDS;LIBRARIES;GENERATED;TEST_LIBRARIES")
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.c)
     set(tests ${sources})
     list(FILTER sources EXCLUDE REGEX "(_test|/main)\\.c$")
@@ -24,7 +25,7 @@ function(headrace_module name)
     list(TRANSFORM module_DEPENDS PREPEND hr_)
     target_link_libraries(hr_${name} PUBLIC ${module_DEPENDS} ${module_LIBRARIES})
     foreach(test ${tests})
-        headrace_test(${test} unit hr_${name})
+        headrace_test(${test} unit hr_${name} ${module_TEST_LIBRARIES})
     endforeach()
 endfunction()
 

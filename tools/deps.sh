@@ -10,8 +10,9 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-PACKAGES="gcc libc6-dev make cmake ninja-build pkg-config python3 clang clang-format clang-tidy
-libcmocka-dev libisal-dev libzstd-dev liblz4-dev libsnappy-dev zlib1g-dev libmicrohttpd-dev"
+PACKAGES="gcc g++ libc6-dev make cmake ninja-build pkg-config python3 clang clang-format clang-tidy
+libcmocka-dev libisal-dev libzstd-dev liblz4-dev libsnappy-dev zlib1g-dev libmicrohttpd-dev
+libclang-rt-14-dev"
 
 RDKAFKA_VERSION_MIN=2.12.0
 RDKAFKA_PACKAGE=node-rdkafka@3.6.1 # carries librdkafka 2.12.0

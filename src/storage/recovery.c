@@ -207,12 +207,25 @@ static struct err scan_segment(struct recovery *recovery, struct segment *segmen
     return err;
 }
 
+/* The log's directory, where a crash lost it with all that was in it. */
+static struct err restore_dir(struct log *log)
+{
+    char path[STORE_PATH_SIZE];
+    log_dir_path(log, path);
+    struct err err = dir_make(log->store->options.files, path);
+    if (err_is(err, ERR_EXISTS))
+        return ERR_NONE;
+    log->flush.root_change = store_note_root_change(log->store);
+    return err;
+}
+
 /* Cuts a segment's file to what was found intact; makes the file where a crash lost it. */
 static struct err cut_segment(struct log *log, struct segment *segment)
 {
     const struct os_files *files = log->store->options.files;
     char path[STORE_PATH_SIZE];
     int file;
+    TRY(restore_dir(log));
     log_path(log, path, segment->facts.base_offset, ".log");
     TRY(file_open(files, path, OS_FILE_READ | OS_FILE_WRITE | OS_FILE_CREATE, &file));
     struct err err = file_truncate(files, file, segment->facts.size);

@@ -50,7 +50,7 @@ static struct err check_facts(const struct log *log, const struct segment_facts 
 static struct err replay_seal(struct log *log, const struct manifest_entry *entry)
 {
     struct segment *segment = find_base(log, entry->segment.base_offset);
-    if (segment == NULL || segment == segments_last(&log->segments))
+    if (segment == NULL)
         return ERR_NONE;
     TRY(check_facts(log, &entry->segment));
     segment_load_facts(segment, &entry->segment);
@@ -119,12 +119,11 @@ static void replay_truncate(struct log *log, const struct manifest_entry *entry)
     epochs_cut_end(&log->epochs, entry->offset);
     if (last == NULL)
         return;
-    last->state = SEGMENT_ACTIVE;
-    if (last->facts.next_offset <= entry->offset)
-        return;
+    /* Read it again from its begin: its files may be of before or after the cut. */
     const struct segment_facts nothing = no_facts(last->facts.base_offset);
+    last->state = SEGMENT_ACTIVE;
     segment_load_facts(last, &nothing);
-    if (log->checkpoint.offset > entry->offset)
+    if (log->checkpoint.offset > nothing.base_offset)
         log->checkpoint = (struct log_checkpoint){
             .offset = nothing.base_offset, .snapshot_offset = -1, .facts = nothing};
 }

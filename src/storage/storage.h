@@ -45,6 +45,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/limits.h"
 #include "base/uuid.h"
 #include "os/os.h"
 #include "storage/log.h"
