@@ -69,6 +69,9 @@ static bool take_date(const char **text, int64_t *out)
     if (!take_field(&at, 4, 1970, 9999, &year) || *at++ != '-' ||
         !take_field(&at, 2, 1, 12, &month) || *at++ != '-' || !take_field(&at, 2, 1, 31, &day))
         return false;
+    int64_t next = month == 12 ? days_of(year + 1, 1, 1) : days_of(year, month + 1, 1);
+    if (days_of(year, month, day) >= next)
+        return false;
     int64_t hour = 0;
     int64_t minute = 0;
     int64_t second = 0;
