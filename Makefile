@@ -60,7 +60,7 @@ cov: ## Line coverage of the unit tests
 	@$(MAKE) --no-print-directory PRESET=cov unit
 	@tools/coverage.sh build/cov
 
-protocol: build ## The codec against Apache Kafka's own definitions and classes
+protocol: build deps-interop ## The codec against Apache Kafka's own definitions and classes
 	@tests/protocol/run.sh $(B)
 
 interop: build deps-interop ## Real clients in six languages; writes docs/clients.md

@@ -21,7 +21,7 @@ endif()
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
     add_compile_options(-fcf-protection=full)
 endif()
-add_link_options(-pie -Wl,-z,relro,-z,now -Wl,--as-needed)
+add_link_options(-pie -Wl,-z,relro,-z,now -Wl,--as-needed -Wl,--gc-sections)
 
 if(HEADRACE_SANITIZE)
     add_compile_options(-fsanitize=${HEADRACE_SANITIZE} -fno-sanitize-recover=all)

@@ -13,3 +13,18 @@ headrace_library(zstd zstd.h zstd)
 headrace_library(lz4 lz4frame.h lz4)
 headrace_library(snappy snappy-c.h snappy)
 headrace_library(microhttpd microhttpd.h microhttpd)
+
+# librdkafka 2.12 or newer: the system's, or the one that tools/deps.sh has built.
+pkg_check_modules(RDKAFKA QUIET IMPORTED_TARGET rdkafka>=2.12)
+add_library(hr::rdkafka INTERFACE IMPORTED)
+if(RDKAFKA_FOUND)
+    target_link_libraries(hr::rdkafka INTERFACE PkgConfig::RDKAFKA)
+else()
+    set(rdkafka ${CMAKE_SOURCE_DIR}/.deps/rdkafka)
+    if(NOT EXISTS ${rdkafka}/lib/librdkafka.a)
+        message(FATAL_ERROR "librdkafka 2.12 or newer is missing; `make deps` builds it")
+    endif()
+    target_include_directories(hr::rdkafka SYSTEM INTERFACE ${rdkafka}/include)
+    target_link_libraries(hr::rdkafka INTERFACE
+        ${rdkafka}/lib/librdkafka.a hr::zlib hr::zstd hr::lz4 Threads::Threads m)
+endif()

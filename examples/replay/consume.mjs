@@ -51,7 +51,7 @@ export class Seen {
   }
 }
 
-// Joins the group and resolves, with what ends it, once the partitions are shared among all members.
+// Joins the group; resolves, with what ends it, once the partitions are shared among all members.
 export async function startGroup(kafka, seen, onSeen) {
   const members = Array.from({ length: MEMBER_COUNT }, () =>
     kafka.consumer({ groupId: GROUP, maxWaitTimeInMs: 100, rebalanceTimeout: 10_000 }))

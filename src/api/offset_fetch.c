@@ -34,6 +34,38 @@ static struct err take_single(struct offset_fetch_work *work,
     return ERR_NONE;
 }
 
+/* Version 1 has no error of its own: each partition asked for carries it. */
+static struct err spread_error(struct offset_fetch_work *work,
+                               const struct offset_fetch_request_group *asked,
+                               struct offset_fetch_response_group *found)
+{
+    struct arena *arena = &work->request->arena;
+    size_t count = asked->topics_count > 0 ? (size_t)asked->topics_count : 0;
+    found->topics = arena_alloc_array(arena, count, sizeof *found->topics);
+    if (found->topics == NULL)
+        return err_make(ERR_NO_MEMORY);
+    found->topics_count = (int32_t)count;
+    for (size_t i = 0; i < count; i++) {
+        struct offset_fetch_response_group_topic *topic = &found->topics[i];
+        int32_t partitions_count = asked->topics[i].partition_indexes_count;
+        topic->name = asked->topics[i].name;
+        topic->partitions_count = partitions_count;
+        topic->partitions =
+            arena_alloc_array(arena, (size_t)partitions_count, sizeof *topic->partitions);
+        if (topic->partitions == NULL)
+            return err_make(ERR_NO_MEMORY);
+        for (int32_t j = 0; j < partitions_count; j++)
+            topic->partitions[j] = (struct offset_fetch_response_group_partition){
+                .partition_index = asked->topics[i].partition_indexes[j],
+                .committed_offset = -1,
+                .committed_leader_epoch = -1,
+                .metadata = SPAN_EMPTY,
+                .error_code = found->error_code,
+            };
+    }
+    return ERR_NONE;
+}
+
 static struct err answer_single(struct offset_fetch_work *work)
 {
     struct arena *arena = &work->request->arena;
@@ -43,6 +75,8 @@ static struct err answer_single(struct offset_fetch_work *work)
     TRY(take_single(work, &asked));
     offset_fetch_response_group_init(&found);
     TRY(coord_fetch_offsets(work->api->coord, &asked, work->asked.require_stable, arena, &found));
+    if (found.error_code != KAFKA_NONE && work->request->version < 2)
+        TRY(spread_error(work, &asked, &found));
     response->error_code = found.error_code;
     response->topics =
         arena_alloc_array(arena, (size_t)found.topics_count, sizeof *response->topics);

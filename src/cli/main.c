@@ -1,13 +1,121 @@
-/* main: finds the command. */
+/* main: finds the command by its words. */
 #include <stdio.h>
 #include <string.h>
 
+#include "base/suggest.h"
 #include "cli/commands.h"
+
+#define VERSION "0.1.0"
+
+const struct command *const commands[] = {
+    &topic_create_command,
+    &topic_list_command,
+    &topic_describe_command,
+    &topic_config_command,
+    &topic_add_partitions_command,
+    &topic_delete_command,
+    &produce_command,
+    &consume_command,
+    &group_list_command,
+    &group_describe_command,
+    &group_reset_command,
+    &group_delete_command,
+    &cluster_info_command,
+    &cluster_health_command,
+    &config_check_command,
+    &completion_command,
+    NULL,
+};
+
+static void print_commands(FILE *to, const char *noun)
+{
+    (void)fputs("Usage: headrace COMMAND [OPTION...] [ARGUMENT...]\n\n", to);
+    if (noun == NULL)
+        (void)fprintf(to, "  %-22s %s\n", "serve", "Run the event log.");
+    size_t size = noun == NULL ? 0 : strlen(noun);
+    for (const struct command *const *at = commands; *at != NULL; at++)
+        if (size == 0 || (strncmp((*at)->words, noun, size) == 0 && (*at)->words[size] == ' '))
+            (void)fprintf(to, "  %-22s %s\n", (*at)->words, (*at)->summary);
+    (void)fputs("\nheadrace COMMAND --help says more. Clients find the cluster by --bootstrap, "
+                "$HEADRACE_BOOTSTRAP\nor a profile; without, at localhost:9092.\n",
+                to);
+}
+
+/* How many of the first words name the command: 0, 1 or 2. */
+static int match(const struct command *command, int argc, char **argv)
+{
+    const char *space = strchr(command->words, ' ');
+    if (space == NULL)
+        return strcmp(argv[0], command->words) == 0;
+    struct span noun = span_make(command->words, (size_t)(space - command->words));
+    if (argc < 2 || !span_equal_text(noun, argv[0]) || strcmp(argv[1], space + 1) != 0)
+        return 0;
+    return 2;
+}
+
+static bool is_noun(const char *word)
+{
+    size_t size = strlen(word);
+    for (const struct command *const *at = commands; *at != NULL; at++)
+        if (strncmp((*at)->words, word, size) == 0 && (*at)->words[size] == ' ')
+            return true;
+    return false;
+}
+
+/* Says what is wrong with the words and what may have been meant. */
+static int refuse(int argc, char **argv)
+{
+    char wanted[SUGGEST_WORD_SIZE_MAX];
+    bool has_noun = argc > 1 && is_noun(argv[0]);
+    if (argc == 1 && is_noun(argv[0])) {
+        print_commands(stderr, argv[0]);
+        return EXIT_USAGE;
+    }
+    (void)snprintf(wanted, sizeof wanted, has_noun ? "%s %s" : "%s", argv[0],
+                   argc > 1 ? argv[1] : "");
+    struct suggestion near = {0};
+    suggest_offer(&near, span_text(wanted), "serve");
+    for (const struct command *const *at = commands; *at != NULL; at++)
+        suggest_offer(&near, span_text(wanted), (*at)->words);
+    /* A misspelt noun before a verb. */
+    char both[SUGGEST_WORD_SIZE_MAX];
+    (void)snprintf(both, sizeof both, "%s %s", argv[0], argc > 1 ? argv[1] : "");
+    for (const struct command *const *at = commands; near.nearest == NULL && *at != NULL; at++)
+        suggest_offer(&near, span_text(both), (*at)->words);
+    if (near.nearest != NULL)
+        session_complain("there is no command %s; did you mean %s?", wanted, near.nearest);
+    else
+        session_complain("there is no command %s; headrace --help lists them", wanted);
+    return EXIT_USAGE;
+}
 
 int main(int argc, char **argv)
 {
-    if (argc >= 2 && strcmp(argv[1], "serve") == 0)
-        return serve_main(argc - 1, argv + 1);
-    (void)fprintf(stderr, "usage: headrace serve [OPTION...]\n");
-    return 2;
+    argc--;
+    argv++;
+    if (argc == 0) {
+        print_commands(stderr, NULL);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "help") == 0) {
+        const char *noun = argc > 1 && is_noun(argv[1]) ? argv[1] : NULL;
+        print_commands(stdout, noun);
+        return EXIT_DONE;
+    }
+    if (strcmp(argv[0], "--version") == 0) {
+        (void)puts("headrace " VERSION);
+        return EXIT_DONE;
+    }
+    if (strcmp(argv[0], "serve") == 0)
+        return serve_main(argc, argv);
+    for (const struct command *const *at = commands; *at != NULL; at++) {
+        int count = match(*at, argc, argv);
+        if (count > 0)
+            return command_main(*at, argc - count + 1, argv + count - 1);
+    }
+    if (argc > 1 && strcmp(argv[1], "--help") == 0 && is_noun(argv[0])) {
+        print_commands(stdout, argv[0]);
+        return EXIT_DONE;
+    }
+    return refuse(argc, argv);
 }

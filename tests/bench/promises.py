@@ -8,62 +8,18 @@ Times are the median of the rounds. Memory is VmRSS of the process. Exits 1 if a
 
 import argparse
 import pathlib
-import re
-import shutil
 import signal
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 
-import kafka_wire as wire
-
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/support"))
+import kafka_wire as wire  # noqa: E402
+from broker import Broker, Scratch  # noqa: E402
+
 GROUP_SIZE = 500
 REBALANCE_DELAY_MS = 100  # group.initial.rebalance.delay.ms
-
-
-class Broker:
-    """A headrace on free ports of the loopback."""
-
-    def __init__(self, binary, data, *settings):
-        command = [binary, "serve", "--data", data, "--kafka", "127.0.0.1:0",
-                   "--http", "127.0.0.1:0"]
-        for setting in settings:
-            command += ["-X", setting]
-        self.begin = time.monotonic()
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        line = self.process.stdout.readline()
-        self.ready_ms = (time.monotonic() - self.begin) * 1000
-        found = re.match(r"headrace ready kafka=(\S+):(\d+) ", line)
-        if not found:
-            raise SystemExit(f"the broker did not start: {line!r}")
-        self.address = found.group(1), int(found.group(2))
-
-    def client(self):
-        return wire.Client(*self.address)
-
-    def rss_kib(self):
-        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", status).group(1))
-
-    def stop(self, how=signal.SIGTERM):
-        self.process.send_signal(how)
-        code = self.process.wait(timeout=60)
-        if how == signal.SIGTERM and code != 0:
-            raise SystemExit(f"the broker ended with {code}")
-
-
-class Scratch:
-    """A data folder that goes away."""
-
-    def __enter__(self):
-        self.path = tempfile.mkdtemp(prefix="headrace-promises-")
-        return self.path
-
-    def __exit__(self, *_):
-        shutil.rmtree(self.path, ignore_errors=True)
 
 
 def first_record_ms(binary):

@@ -44,14 +44,15 @@ class Context:
     def __init__(self, client, server, logs):
         self.client, self.server, self.logs = client, server, logs
         self.address = f"{server.host}:{server.port}"
-        self.raw = raw.Raw(server.host, server.port)
+        self.raw = None
         self.driver = None
         self._reference = None
         self.count = 0
         self.members = []
 
     def begin(self):
-        """Each feature begins with a live driver: the last one may have broken it."""
+        """Each feature begins with a live driver and connection: the last may have broken them."""
+        self.raw = self.raw or raw.Raw(self.server.host, self.server.port)
         if self.driver and self.driver.child.popen.poll() is not None:
             self.driver.close()
             self.driver = None
@@ -75,14 +76,18 @@ class Context:
             member.kill()
             member.close()
         self.members.clear()
-        if broken:
+        if broken and self.driver:
             self.driver.kill()
+        if broken and self.raw:
+            self.raw.close()
+            self.raw = None
 
     def close(self):
         for one in (self.driver, self._reference):
             if one:
                 one.close()
-        self.raw.close()
+        if self.raw:
+            self.raw.close()
 
     def _stderr(self, role):
         return self.logs / f"{self.client.name}-{role}.stderr"

@@ -66,7 +66,8 @@ def partitions(ctx):
     process.poll_until(
         lambda: ctx.driver.call("describe-topic", topic=topic)["partitions"] == 5,
         SETTLE_S, "the client sees the new partitions")
-    ctx.writer("partitions-chosen").produce(topic, [{"partition": 4, "key": b"k", "value": b"grown"}])
+    record = {"partition": 4, "key": b"k", "value": b"grown"}
+    ctx.writer("partitions-chosen").produce(topic, [record])
     (got,) = ctx.driver.consume(topic, 1)
     expect("record in the new partition", (4, 0, b"grown"),
            (got["partition"], got["offset"], got["value"]))

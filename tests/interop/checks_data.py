@@ -91,7 +91,8 @@ def headers(ctx):
     """Headers keep repetition and bytes."""
     topic = ctx.topic("headers")
     binary = bytes(range(256)) if ctx.client.can("headers-binary") else b"plain"
-    wanted = [[("a", b"1"), ("a", b"2"), ("b", b"3")], [("blob", binary)], [], [("utf-\u00e9", b"x")]]
+    wanted = [[("a", b"1"), ("a", b"2"), ("b", b"3")], [("blob", binary)], [],
+              [("utf-\u00e9", b"x")]]
     records = [{"key": b"k", "value": b"v%d" % i, "headers": h} for i, h in enumerate(wanted)]
     got = round_trip(ctx, topic, records)
     expect("headers", wanted, [r["headers"] for r in got])

@@ -86,11 +86,7 @@ CLIENTS = [
             "group-delete": "aiokafka 0.14.0 has no call for it",
         }),
     Client("franz-go", "franz-go", ["go"], [toolchains.OUT / "go/franz-go"]),
-    Client(
-        "sarama", "sarama", ["go"], [toolchains.OUT / "go/sarama"],
-        lacks={
-            "group-cooperative": "sarama 1.61.1 rebalances eagerly only",
-        }),
+    Client("sarama", "sarama", ["go"], [toolchains.OUT / "go/sarama"]),
     Client(
         "kafkajs", "KafkaJS", ["kafkajs"],
         ["node", toolchains.OUT / "kafkajs/driver.mjs"],

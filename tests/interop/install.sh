@@ -25,6 +25,7 @@ minor() { # minor COMMAND...: the second number of the first version it prints, 
     "$@" 2>/dev/null | sed -n 's/[^0-9]*[0-9][0-9]*\.\([0-9][0-9]*\).*/\1/p;q' | grep . || echo 0
 }
 
+need python3 python3
 need gcc gcc libc6-dev
 need g++ g++
 need make make

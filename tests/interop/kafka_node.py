@@ -78,6 +78,8 @@ def answers(host, port):
 class KafkaNode:
     """A running node. Owns its process, not its data folder."""
 
+    exit_code = 143  # after SIGTERM: the JVM's
+
     def __init__(self, data, host="127.0.0.1", port=0, overrides=None, jvm=()):
         data = pathlib.Path(data).resolve()
         data.mkdir(parents=True, exist_ok=True)

@@ -132,8 +132,9 @@ class Raw:
 
     def create_topic(self, topic, partitions=1, config=None):
         configs = [pack_string(k) + pack_string(str(v)) for k, v in (config or {}).items()]
-        body = pack_array([pack_string(topic) + struct.pack(">ih", partitions, 1)
-                           + pack_array([]) + pack_array(configs)]) + struct.pack(">i?", 30000, False)
+        wanted = pack_string(topic) + struct.pack(">ih", partitions, 1)
+        wanted += pack_array([]) + pack_array(configs)
+        body = pack_array([wanted]) + struct.pack(">i?", 30000, False)
         reader = self.call(API_CREATE_TOPICS, 2, body)
         reader.take("i")
         for name, code, text in reader.array(

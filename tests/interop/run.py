@@ -23,13 +23,16 @@ import clients
 import driver
 import features
 import process
+import properties
+import raw
 import report
 import server
 import toolchains
 
 AT_ONCE = 2  # clients at a time: the suite is meant for two cores
 PAGE = toolchains.ROOT / "docs" / "clients.md"
-EXPECTED = (checks.Failure, driver.DriverError, driver.DriverLost, process.Timeout)
+EXPECTED = (checks.Failure, driver.DriverError, driver.DriverLost, process.Timeout,
+            raw.KafkaError, ConnectionError)
 
 
 class Results:
@@ -83,7 +86,7 @@ def run_client(client, wanted, broker, logs, results):
         results.put(client.name, name, failure, time.monotonic() - began)
 
     try:
-        one("describe", describe)
+        one("starts and tells its version", describe)
         for feature in features.of(client):
             if feature.name not in client.lacks and feature.name in wanted:
                 one(feature.name, feature.check)
@@ -113,18 +116,30 @@ def run_all(chosen, wanted, broker, logs, results):
             ready.append(client)
     if "jars" in failed or "java" in failed:
         return
-    running = broker()
+    try:
+        running = broker()
+    except (OSError, RuntimeError, process.Timeout) as error:
+        results.put("broker", "starts", str(error), 0)
+        return
     try:
         write_reference(running, logs, results)
         with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
             for done in [pool.submit(run_client, c, wanted, running, logs, results)
                          for c in ready]:
                 done.result()
-        code = running.stop()
-        results.put("broker", "exits 0 at SIGTERM",
-                    None if code in (0, 143) else f"expected 0, got {code}", 0)
+        stop(running, results)
     finally:
         running.child.kill()
+
+
+def stop(running, results):
+    code = running.stop()
+    failure = None
+    if code != running.exit_code:
+        failure = (f"exit code: expected {running.exit_code}, got {code}: "
+                   + running.child.stderr_tail())
+    results.put("broker", "ends cleanly at SIGTERM", failure, 0)
+    results.put("broker", "knows every property of Kafka's", properties.check(), 0)
 
 
 def parse_args():
@@ -162,7 +177,8 @@ def main():
     shutil.rmtree(logs, ignore_errors=True)
     results = Results()
     with tempfile.TemporaryDirectory(prefix="headrace-interop-") as data:
-        run_all(chosen, wanted, lambda: server.start(args.server, args.binary, pathlib.Path(data)),
+        run_all(chosen, wanted,
+                lambda: server.start(args.server, args.binary, pathlib.Path(data), logs),
                 logs, results)
     whole = not args.only and not args.feature
     page = PAGE if whole and args.server == "headrace" else toolchains.OUT / "clients.md"

@@ -14,13 +14,15 @@ PROPERTIES = {"message.max.bytes": str(MAX_MESSAGE_BYTES)}
 class Headrace:
     """A Headrace process of our own on free ports."""
 
-    def __init__(self, binary, data, extra=()):
+    exit_code = 0  # after SIGTERM
+
+    def __init__(self, binary, data, stderr_path):
         self.logs = pathlib.Path(data)
         self.logs.mkdir(parents=True, exist_ok=True)
+        settings = [item for k, v in PROPERTIES.items() for item in ("-X", f"{k}={v}")]
         self.child = process.Child(
             [binary, "serve", "--data", data, "--kafka", "127.0.0.1:0", "--http", "127.0.0.1:0",
-             *extra, *(f"-X{k}={v}" for k, v in PROPERTIES.items())],
-            self.logs.parent / "headrace.stderr")
+             *settings], stderr_path)
         try:
             self.host, self.port = self._await_ready()
         except BaseException:
@@ -39,11 +41,14 @@ class Headrace:
         return self.child.stop(seconds=STOP_S)
 
 
-def start(kind, binary, data):
-    """Starts the named broker; the caller stops it. Both offer host, port, logs, child, stop()."""
+def start(kind, binary, data, logs):
+    """Starts the named broker; the caller stops it.
+
+    Both offer host, port, child, stop(), exit_code, and logs: the folder of the partitions.
+    """
     if kind == "kafka":
         return kafka_node.KafkaNode(data / "kafka", overrides=PROPERTIES)
-    return Headrace(binary, data / "headrace")
+    return Headrace(binary, data / "headrace", logs / "broker.stderr")
 
 
 def segment(server, topic, partition=0):

@@ -34,6 +34,7 @@ import org.apache.kafka.common.utils.AppInfoParser;
 /** The Java client behind the command contract (../README.md): producer and consumer. */
 public final class Driver {
     static final ObjectMapper JSON = new ObjectMapper();
+    private static final Duration POLL = Duration.ofMillis(100);
 
     private final String bootstrap;
     private final BufferedReader in;
@@ -132,7 +133,8 @@ public final class Driver {
         config.put("bootstrap.servers", bootstrap);
         config.put("enable.auto.commit", false);
         config.put("auto.offset.reset", "earliest");
-        return new KafkaConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer());
+        return new KafkaConsumer<>(
+                config, new ByteArrayDeserializer(), new ByteArrayDeserializer());
     }
 
     private ObjectNode consume(JsonNode command) {
@@ -152,7 +154,7 @@ public final class Driver {
                     throw new IllegalStateException(
                             "got " + records.size() + " of " + count + " records in time");
                 }
-                consumer.poll(Duration.ofMillis(200)).forEach(r -> records.add(toWire(r)));
+                consumer.poll(POLL).forEach(r -> records.add(toWire(r)));
             }
         }
         return reply;
@@ -185,7 +187,7 @@ public final class Driver {
             consumer.subscribe(Set.of(command.get("topic").asText()), new Assignment(consumer));
             while (!in.ready()) {
                 int handled = 0;
-                for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofMillis(100))) {
+                for (ConsumerRecord<byte[], byte[]> record : consumer.poll(POLL)) {
                     send(toWire(record).put("event", "record"));
                     handled++;
                 }

@@ -27,7 +27,7 @@ const admin = kafka.admin()
 let onStop = null
 
 const send = line => process.stdout.write(`${JSON.stringify(line)}\n`)
-const encode = buffer => (buffer === null || buffer === undefined ? null : buffer.toString('base64'))
+const encode = buffer => buffer?.toString('base64') ?? null
 const decode = text => (text === null ? null : Buffer.from(text, 'base64'))
 
 function toMessage(record) {

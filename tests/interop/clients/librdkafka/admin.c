@@ -45,7 +45,8 @@ static json_t *create_topic(struct driver *driver, const json_t *command)
         rd_kafka_NewTopic_new(wire_text(command, "topic"), (int)partitions, 1, NULL, 0);
     const char *name;
     json_t *value;
-    json_object_foreach(json_object_get(command, "config"), name, value) {
+    json_object_foreach(json_object_get(command, "config"), name, value)
+    {
         rd_kafka_NewTopic_set_config(topic, name, json_string_value(value));
     }
     rd_kafka_queue_t *queue = rd_kafka_queue_new(driver->admin);
@@ -100,8 +101,7 @@ static json_t *topic_metadata(struct driver *driver, const json_t *command, bool
     rd_kafka_topic_t *topic =
         all ? NULL : rd_kafka_topic_new(driver->admin, wire_text(command, "topic"), NULL);
     const struct rd_kafka_metadata *metadata = NULL;
-    rd_kafka_resp_err_t err =
-        rd_kafka_metadata(driver->admin, all, topic, &metadata, REQUEST_MS);
+    rd_kafka_resp_err_t err = rd_kafka_metadata(driver->admin, all, topic, &metadata, REQUEST_MS);
     if (topic) {
         rd_kafka_topic_destroy(topic);
     }
@@ -136,8 +136,8 @@ static json_t *read_config(struct driver *driver, const char *topic, bool only_s
     const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(found[0], &count);
     json_t *config = json_object();
     for (size_t i = 0; i < count; i++) {
-        bool set = rd_kafka_ConfigEntry_source(entries[i]) ==
-                   RD_KAFKA_CONFIG_SOURCE_DYNAMIC_TOPIC_CONFIG;
+        bool set =
+            rd_kafka_ConfigEntry_source(entries[i]) == RD_KAFKA_CONFIG_SOURCE_DYNAMIC_TOPIC_CONFIG;
         if (set || !only_set) {
             const char *value = rd_kafka_ConfigEntry_value(entries[i]);
             json_object_set_new(config, rd_kafka_ConfigEntry_name(entries[i]),
@@ -160,7 +160,8 @@ static json_t *alter_config(struct driver *driver, const json_t *command)
         rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, wire_text(command, "topic"));
     const char *name;
     json_t *value;
-    json_object_foreach(wanted, name, value) {
+    json_object_foreach(wanted, name, value)
+    {
         rd_kafka_ConfigResource_set_config(resource, name, json_string_value(value));
     }
     json_decref(wanted);
@@ -172,8 +173,8 @@ static json_t *alter_config(struct driver *driver, const json_t *command)
         return NULL;
     }
     size_t count;
-    const rd_kafka_ConfigResource_t **done = rd_kafka_AlterConfigs_result_resources(
-        rd_kafka_event_AlterConfigs_result(event), &count);
+    const rd_kafka_ConfigResource_t **done =
+        rd_kafka_AlterConfigs_result_resources(rd_kafka_event_AlterConfigs_result(event), &count);
     json_t *reply = json_object();
     if (rd_kafka_ConfigResource_error(done[0])) {
         json_decref(reply);

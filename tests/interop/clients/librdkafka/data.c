@@ -21,7 +21,8 @@ static rd_kafka_headers_t *read_headers(const json_t *list)
     rd_kafka_headers_t *headers = rd_kafka_headers_new(json_array_size(list));
     size_t i;
     json_t *pair;
-    json_array_foreach(list, i, pair) {
+    json_array_foreach(list, i, pair)
+    {
         struct bytes value = wire_decode(json_array_get(pair, 1));
         rd_kafka_header_add(headers, json_string_value(json_array_get(pair, 0)), -1, value.data,
                             (ssize_t)value.size);
@@ -72,7 +73,8 @@ json_t *data_produce(struct driver *driver, const json_t *command)
     }
     size_t i;
     json_t *record;
-    json_array_foreach(json_object_get(command, "records"), i, record) {
+    json_array_foreach(json_object_get(command, "records"), i, record)
+    {
         rd_kafka_resp_err_t err = produce_one(producer, wire_text(command, "topic"), record);
         if (err && !driver->error[0]) {
             driver_fail(driver, "%s", rd_kafka_err2str(err));
@@ -163,8 +165,7 @@ json_t *data_consume(struct driver *driver, const json_t *command)
     if (!list) {
         return NULL;
     }
-    rd_kafka_t *consumer =
-        driver_consumer(driver, driver_conf(driver, "group.id", "unused", NULL));
+    rd_kafka_t *consumer = driver_consumer(driver, driver_conf(driver, "group.id", "unused", NULL));
     rd_kafka_assign(consumer, list);
     json_t *reply = collect(driver, consumer, command);
     rd_kafka_topic_partition_list_destroy(list);
@@ -213,8 +214,8 @@ static bool handle_one(struct driver *driver, rd_kafka_t *consumer)
     rd_kafka_resp_err_t err = message->err;
     if (!err) {
         wire_send(json_pack("{s:s, s:i, s:I, s:o}", "event", "record", "partition",
-                            (int)message->partition, "offset", (json_int_t)message->offset,
-                            "value", wire_encode(message->payload, message->len)));
+                            (int)message->partition, "offset", (json_int_t)message->offset, "value",
+                            wire_encode(message->payload, message->len)));
         err = rd_kafka_commit_message(consumer, message, 0);
     }
     rd_kafka_message_destroy(message);
@@ -230,11 +231,11 @@ json_t *data_group_consume(struct driver *driver, const json_t *command)
     snprintf(session, sizeof session, "%lld",
              (long long)json_integer_value(json_object_get(command, "session_timeout_ms")));
     bool cooperative = !strcmp(wire_text(command, "strategy"), "cooperative");
-    rd_kafka_conf_t *conf = driver_conf(
-        driver, "group.id", wire_text(command, "group"), "session.timeout.ms", session,
-        "heartbeat.interval.ms", "500", "partition.assignment.strategy",
-        cooperative ? "cooperative-sticky" : "range", "group.instance.id",
-        wire_text(command, "instance"), NULL);
+    rd_kafka_conf_t *conf =
+        driver_conf(driver, "group.id", wire_text(command, "group"), "session.timeout.ms", session,
+                    "heartbeat.interval.ms", "500", "partition.assignment.strategy",
+                    cooperative ? "cooperative-sticky" : "range", "group.instance.id",
+                    wire_text(command, "instance"), NULL);
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
     rd_kafka_t *consumer = driver_consumer(driver, conf);
     if (!consumer) {

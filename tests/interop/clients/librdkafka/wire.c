@@ -57,8 +57,8 @@ struct bytes wire_decode(const json_t *text)
     unsigned char *out = malloc(length / 4 * 3 + 1);
     size_t size = 0;
     for (size_t i = 0; i + 4 <= length; i += 4) {
-        uint32_t word = digit(in[i]) << 18 | digit(in[i + 1]) << 12 | digit(in[i + 2]) << 6 |
-                        digit(in[i + 3]);
+        uint32_t word =
+            digit(in[i]) << 18 | digit(in[i + 1]) << 12 | digit(in[i + 2]) << 6 | digit(in[i + 3]);
         out[size++] = (unsigned char)(word >> 16);
         out[size++] = (unsigned char)(word >> 8);
         out[size++] = (unsigned char)word;

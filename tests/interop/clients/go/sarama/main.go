@@ -4,8 +4,11 @@ package main
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"runtime/debug"
+	"slices"
+	"sync"
 	"time"
 
 	"headrace/interop/contract"
@@ -172,22 +175,37 @@ func toWire(m *sarama.ConsumerMessage) contract.Record {
 	return wire
 }
 
-// member handles what its sessions are given and commits each record after it.
+// member handles what its sessions are given and commits when it has handled all that is there. A
+// claim runs for as long as its partition is the member's, over rebalances too if they are
+// cooperative.
 type member struct {
-	topic string
+	lock  sync.Mutex
+	owned map[int32]bool
 }
 
-func (m member) Setup(session sarama.ConsumerGroupSession) error {
-	contract.Assigned(session.Claims()[m.topic])
+func (m *member) Setup(sarama.ConsumerGroupSession) error {
 	return nil
 }
 
-func (m member) Cleanup(sarama.ConsumerGroupSession) error {
+func (m *member) Cleanup(sarama.ConsumerGroupSession) error {
 	return nil
 }
 
-func (m member) ConsumeClaim(session sarama.ConsumerGroupSession,
+func (m *member) report(partition int32, owned bool) {
+	m.lock.Lock()
+	defer m.lock.Unlock()
+	if owned {
+		m.owned[partition] = true
+	} else {
+		delete(m.owned, partition)
+	}
+	contract.Assigned(slices.Collect(maps.Keys(m.owned)))
+}
+
+func (m *member) ConsumeClaim(session sarama.ConsumerGroupSession,
 	claim sarama.ConsumerGroupClaim) error {
+	m.report(claim.Partition(), true)
+	defer m.report(claim.Partition(), false)
 	for {
 		select {
 		case message, open := <-claim.Messages():
@@ -196,7 +214,9 @@ func (m member) ConsumeClaim(session sarama.ConsumerGroupSession,
 			}
 			contract.Handled(message.Partition, message.Offset, message.Value)
 			session.MarkMessage(message, "")
-			session.Commit()
+			if len(claim.Messages()) == 0 {
+				session.Commit()
+			}
 		case <-session.Context().Done():
 			return nil
 		}
@@ -210,8 +230,11 @@ func (d *driver) groupConsume(c contract.Command, stop <-chan struct{}) error {
 	cfg.Consumer.Group.Session.Timeout = c.SessionTimeout()
 	cfg.Consumer.Group.Heartbeat.Interval = 500 * time.Millisecond
 	cfg.Consumer.Group.InstanceId = c.Instance
-	cfg.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{
-		sarama.NewBalanceStrategyRange()}
+	strategy := sarama.NewBalanceStrategyRange()
+	if c.Strategy == "cooperative" {
+		strategy = sarama.NewBalanceStrategyCooperativeSticky()
+	}
+	cfg.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{strategy}
 	group, err := sarama.NewConsumerGroup(d.bootstrap, c.Group, cfg)
 	if err != nil {
 		return err
@@ -221,8 +244,9 @@ func (d *driver) groupConsume(c contract.Command, stop <-chan struct{}) error {
 		<-stop
 		cancel()
 	}()
+	handler := &member{owned: map[int32]bool{}}
 	for ctx.Err() == nil {
-		if err := group.Consume(ctx, []string{c.Topic}, member{c.Topic}); err != nil {
+		if err := group.Consume(ctx, []string{c.Topic}, handler); err != nil {
 			return err
 		}
 	}

@@ -120,7 +120,8 @@ fn consumer_commands(driver: &Driver, command: &Value, topic: &str, group: &str)
             }
             let found = consumer.committed_offsets(list, REQUEST_TIME)?;
             let offsets: Map<String, Value> = found.elements().iter()
-                .map(|e| (e.partition().to_string(), json!(e.offset().to_raw().unwrap_or(-1).max(-1))))
+                .map(|e| (e.partition(), e.offset().to_raw().unwrap_or(-1).max(-1)))
+                .map(|(partition, offset)| (partition.to_string(), json!(offset)))
                 .collect();
             Ok(json!({"offsets": offsets}))
         }

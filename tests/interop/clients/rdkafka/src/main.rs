@@ -95,7 +95,8 @@ impl Driver {
     fn produce(&self, command: &Value) -> Reply {
         let mut config = self.config();
         config.set("compression.type", command["codec"].as_str().unwrap_or("none"));
-        config.set("enable.idempotence", command["idempotent"].as_bool().unwrap_or(false).to_string());
+        let idempotent = command["idempotent"].as_bool().unwrap_or(false);
+        config.set("enable.idempotence", idempotent.to_string());
         config.set("linger.ms", "20");
         if let Some(bytes) = command["max_bytes"].as_i64() {
             config.set("message.max.bytes", (bytes + 1000).to_string());

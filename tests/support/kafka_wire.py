@@ -1,10 +1,11 @@
-"""The few Kafka requests that the measurements send, written by hand in their oldest simple versions.
+"""The few Kafka requests that tests and measurements send, by hand, in old and simple versions.
 
 A Client is one blocking connection; requests can be sent ahead and answers read later.
 """
 
 import socket
 import struct
+import time
 
 
 def string(text):
@@ -45,15 +46,16 @@ def crc32c(content):
     return crc ^ 0xFFFFFFFF
 
 
-def batch(values, timestamp_ms=1_700_000_000_000):
-    """A record batch v2 of the values, uncompressed, without keys."""
+def batch(values, producer=(-1, -1, -1), attributes=0, timestamp_ms=None):
+    """A record batch v2 of the values, without keys. producer: id, epoch, sequence."""
+    timestamp_ms = int(time.time() * 1000) if timestamp_ms is None else timestamp_ms
     records = b""
     for delta, value in enumerate(values):
         body = b"\x00" + varint(0) + varint(delta) + varint(-1) + varint(len(value)) + value
         body += varint(0)
         records += varint(len(body)) + body
-    tail = struct.pack(">hiqqqhii", 0, len(values) - 1, timestamp_ms, timestamp_ms, -1, -1, -1,
-                       len(values)) + records
+    tail = struct.pack(">hiqqqhii", attributes, len(values) - 1, timestamp_ms, timestamp_ms,
+                       *producer, len(values)) + records
     return struct.pack(">qiibI", 0, len(tail) + 9, -1, 2, crc32c(tail)) + tail
 
 
@@ -62,16 +64,58 @@ def metadata(topics):
     return 3, 1, array([string(t) for t in topics])
 
 
-def create_topic(name, partitions):
+def create_topic(name, partitions, replication=1, configs=()):
     """CreateTopics v2."""
-    topic = string(name) + struct.pack(">ih", partitions, 1) + array([]) + array([])
+    pairs = [string(key) + string(value) for key, value in configs]
+    topic = string(name) + struct.pack(">ih", partitions, replication) + array([]) + array(pairs)
     return 19, 2, array([topic]) + struct.pack(">ib", 30000, 0)
+
+
+def produce_bytes(topic, partition, content, acks=-1):
+    """Produce v3 of ready-made batches."""
+    records = struct.pack(">i", partition) + data(content)
+    return 0, 3, struct.pack(">hhi", -1, acks, 30000) + array([string(topic) + array([records])])
 
 
 def produce(topic, partition, values, acks=-1):
     """Produce v3."""
-    records = struct.pack(">i", partition) + data(batch(values))
-    return 0, 3, struct.pack(">hhi", -1, acks, 30000) + array([string(topic) + array([records])])
+    return produce_bytes(topic, partition, batch(values), acks)
+
+
+def fetch(topic, partition, offset, wait_ms=0, bytes_min=1, bytes_max=1 << 20):
+    """Fetch v4 of one partition."""
+    part = struct.pack(">iqi", partition, offset, bytes_max)
+    return 1, 4, (struct.pack(">iiiib", -1, wait_ms, bytes_min, bytes_max, 0)
+                  + array([string(topic) + array([part])]))
+
+
+def list_offsets(topic, partition, timestamp):
+    """ListOffsets v4."""
+    part = struct.pack(">iiq", partition, -1, timestamp)
+    return 2, 4, struct.pack(">ib", -1, 0) + array([string(topic) + array([part])])
+
+
+def commit_offset(group, topic, partition, offset):
+    """OffsetCommit v2 by nobody in particular."""
+    part = struct.pack(">iq", partition, offset) + string("note")
+    return 8, 2, (string(group) + struct.pack(">i", -1) + string("") + struct.pack(">q", -1)
+                  + array([string(topic) + array([part])]))
+
+
+def fetch_offset(group, topic, partition):
+    """OffsetFetch v1."""
+    return 9, 1, string(group) + array([string(topic) + array([struct.pack(">i", partition)])])
+
+
+def delete_topic(name):
+    """DeleteTopics v1."""
+    return 20, 1, array([string(name)]) + struct.pack(">i", 30000)
+
+
+def delete_records(topic, partition, offset):
+    """DeleteRecords v0."""
+    part = struct.pack(">iq", partition, offset)
+    return 21, 0, array([string(topic) + array([part])]) + struct.pack(">i", 30000)
 
 
 def join_group(group, member, topics):
@@ -94,6 +138,7 @@ class Reader:
     def __init__(self, content):
         self.content = content
         self.at = 0
+        self.correlation = None
 
     def number(self, form):
         value, = struct.unpack_from(">" + form, self.content, self.at)
@@ -122,15 +167,20 @@ class Client:
         self.correlation = 0
 
     def send(self, request):
-        key, version, body = request
+        """Sends a request; a flexible one brings the end of its header in a fourth place."""
+        key, version, body = request[:3]
         self.correlation += 1
-        message = struct.pack(">hhi", key, version, self.correlation) + string("bench") + body
-        self.socket.sendall(struct.pack(">i", len(message)) + message)
+        head = struct.pack(">hhi", key, version, self.correlation) + string("test")
+        head += request[3] if len(request) > 3 else b""
+        self.send_bytes(struct.pack(">i", len(head + body)) + head + body)
+
+    def send_bytes(self, content):
+        self.socket.sendall(content)
 
     def receive(self):
         size, = struct.unpack(">i", self.exactly(4))
         reader = Reader(self.exactly(size))
-        reader.number("i")
+        reader.correlation = reader.number("i")
         return reader
 
     def ask(self, request):
@@ -150,13 +200,37 @@ class Client:
         self.socket.close()
 
 
-def produce_error(reader):
-    """The error code of a one-partition Produce answer."""
+def produce_answer(reader):
+    """Error code and base offset of a one-partition Produce answer."""
     reader.number("i")
     reader.string()
     reader.number("i")
     reader.number("i")
+    return reader.number("h"), reader.number("q")
+
+
+def produce_error(reader):
+    return produce_answer(reader)[0]
+
+
+def fetch_answer(reader):
+    """Error code, high watermark and record bytes of a one-partition Fetch v4 answer."""
+    reader.number("i")
+    reader.number("i")
+    reader.string()
+    reader.number("i")
+    reader.number("i")
+    error, watermark = reader.number("h"), reader.number("q")
+    reader.number("q")
+    for _ in range(max(reader.number("i"), 0)):
+        reader.take(16)
+    return error, watermark, reader.data()
+
+
+def topic_answer(reader, throttled=True):
+    """The one error code of answers shaped: topics: name, error code."""
+    if throttled:
+        reader.number("i")
+    reader.number("i")
+    reader.string()
     return reader.number("h")
-
-
-assert crc32c(b"123456789") == 0xE3069283

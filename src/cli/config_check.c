@@ -1,0 +1,116 @@
+/* config_check: `headrace config check`: what a server.properties means here. */
+#include "base/limits.h"
+#include "broker/config.h"
+#include "cli/commands.h"
+#include "cli/table.h"
+#include "os/os.h"
+
+struct check {
+    struct session session;
+    struct config config;
+    bool is_short;
+};
+
+static const struct argp_option options[] = {
+    {"given", 'g', NULL, 0, "Only what the file sets, no defaults", 0},
+    {"json", 'j', NULL, 0, "As JSON", 0},
+    {0},
+};
+
+static struct err option(struct session *session, int key, char *argument)
+{
+    (void)argument;
+    if (key == 'g')
+        ((struct check *)session)->is_short = true;
+    else if (key == 'j')
+        session->format = OUTPUT_JSON;
+    else
+        return err_make(ERR_UNSUPPORTED);
+    return ERR_NONE;
+}
+
+static struct err read_file(struct session *session, const char *path, struct span *out)
+{
+    const struct os_files *files = os_real()->files;
+    int file;
+    TRY(file_open(files, path, OS_FILE_READ, &file));
+    int64_t size = 0;
+    struct err err = file_size(files, file, &size);
+    if (!err_failed(err) && size > CONFIG_SIZE_MAX)
+        err = diag_fail(&session->diag, ERR_LIMIT, "larger than a configuration file can be");
+    uint8_t *text = err_failed(err) ? NULL : arena_alloc(&session->arena, (size_t)size);
+    if (!err_failed(err) && text == NULL)
+        err = err_make(ERR_NO_MEMORY);
+    size_t done = 0;
+    if (!err_failed(err))
+        err = file_read_at(files, file, text, (size_t)size, 0, &done);
+    file_close(files, file);
+    if (!err_failed(err))
+        *out = span_make(text, done);
+    return err;
+}
+
+static struct err show(struct check *check)
+{
+    static const char *const columns[] = {"PROPERTY", "VALUE", "FROM"};
+    struct session *session = &check->session;
+    struct table table;
+    table_init(&table, session, columns, sizeof columns / sizeof columns[0]);
+    for (enum config_id id = 0; id < CONFIG_ID_COUNT; id++) {
+        const struct config_value *value = &check->config.values[id];
+        if (check->is_short && value->source == CONFIG_FROM_DEFAULT)
+            continue;
+        char source[32];
+        const char *cells[] = {config_def_of(id)->name, value->text == NULL ? "" : value->text,
+                               table_print(session, "%s", config_source_text(value, source))};
+        TRY(table_add(&table, cells));
+    }
+    TRY(table_write(&table));
+    return session_print(session);
+}
+
+static void warn(const struct buf *warnings)
+{
+    struct span rest = buf_span(warnings);
+    while (rest.size > 0) {
+        const uint8_t *end = memchr(rest.data, '\n', rest.size);
+        size_t size = end == NULL ? rest.size : (size_t)(end - rest.data);
+        session_complain("warning: %.*s", (int)size, (const char *)rest.data);
+        size_t taken = size + (end != NULL);
+        rest = span_make(rest.data + taken, rest.size - taken);
+    }
+}
+
+static struct err run(struct session *session)
+{
+    struct check *check = (struct check *)session;
+    const char *path = session->words[0];
+    struct span text;
+    TRY(diag_wrap(&session->diag, read_file(session, path, &text), "%s", path));
+    struct err err = config_init(&check->config);
+    if (!err_failed(err))
+        err = config_read_properties(&check->config, text, &session->diag);
+    if (!err_failed(err))
+        err = config_validate(&check->config, &session->diag);
+    warn(&check->config.warnings);
+    err = diag_wrap(&session->diag, err, "%s", path);
+    if (!err_failed(err))
+        err = show(check);
+    config_deinit(&check->config);
+    return err;
+}
+
+const struct command config_check_command = {
+    .words = "config check",
+    .arguments = "FILE",
+    .summary = "Show what a server.properties means, and what is wrong with it.",
+    .doc = "Warnings name properties that mean nothing on one machine. Exit code 1: serve would "
+           "refuse the file.",
+    .options = options,
+    .word_count_min = 1,
+    .word_count_max = 1,
+    .size = sizeof(struct check),
+    .is_offline = true,
+    .option = option,
+    .run = run,
+};

@@ -1,0 +1,77 @@
+"""What the integration tests share: a broker for each test class, and the command line."""
+
+import argparse
+import pathlib
+import shutil
+import sys
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/support"))
+import broker as support  # noqa: E402
+import kafka_wire as wire  # noqa: E402,F401
+
+
+class BrokerCase(unittest.TestCase):
+    """Each test has a broker of its own on an empty folder, self.settings set."""
+
+    binary = str(ROOT / "build/release/headrace")
+    settings = ()
+
+    def setUp(self):
+        self.data = tempfile.mkdtemp(prefix="headrace-test-")
+        self.addCleanup(shutil.rmtree, self.data, ignore_errors=True)
+        self.broker = support.Broker(self.binary, self.data, *self.settings)
+        self.client = self.broker.client()
+        self.others = []
+        self.is_stopped = False
+        self.addCleanup(self.stop)
+
+    def stop(self, *how):
+        if not self.is_stopped:
+            self.is_stopped = True
+            for client in [self.client, *self.others]:
+                client.close()
+            self.broker.stop(*how)
+
+    def restart(self, *how):
+        """Ends the broker and starts another on the same folder."""
+        self.stop(*how)
+        self.broker = support.Broker(self.binary, self.data, *self.settings)
+        self.client = self.broker.client()
+        self.is_stopped = False
+
+    def another(self):
+        """One more connection, closed at the end."""
+        self.others.append(self.broker.client())
+        return self.others[-1]
+
+    def create(self, name, partitions=1, **options):
+        self.assertEqual(wire.topic_answer(self.client.ask(
+            wire.create_topic(name, partitions, **options))), 0)
+
+    def produce(self, topic, *values, partition=0):
+        """Produces the values; returns the base offset."""
+        error, offset = wire.produce_answer(
+            self.client.ask(wire.produce(topic, partition, list(values))))
+        self.assertEqual(error, 0)
+        return offset
+
+    def assert_closes(self, client):
+        with self.assertRaises((ConnectionError, OSError)):
+            client.receive()
+
+    def assert_serves(self):
+        """A new client is served: the broker lives."""
+        client = self.broker.client()
+        client.ask(wire.metadata([]))
+        client.close()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--binary", default=BrokerCase.binary)
+    options, rest = parser.parse_known_args()
+    BrokerCase.binary = options.binary
+    unittest.main(module="__main__", argv=[sys.argv[0], *rest])
