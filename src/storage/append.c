@@ -168,7 +168,10 @@ static struct err write_batch(struct log *log, struct segment *segment, struct s
         (void)ignored;
         segment->size_allocated = 0;
     }
-    bool keeps = !err_failed(err) && !log->store->options.flush_by_os;
+    /* Kept open until synced, as long as there are descriptors: then no error of writing it back
+     * can be missed. Opened anew, a file still tells of one that nobody has seen (Linux 4.18). */
+    bool keeps = !err_failed(err) && !log->store->options.flush_by_os &&
+                 (file == segment->pin || !file_cache_is_full(&log->store->cache));
     if (keeps)
         segment->pin = file;
     else if (file != segment->pin)

@@ -108,6 +108,14 @@ struct err file_cache_open(struct file_cache *cache, struct cached_file **slot, 
     return ERR_NONE;
 }
 
+bool file_cache_is_full(struct file_cache *cache)
+{
+    os_mutex_lock(&cache->lock);
+    bool is_full = cache->open_count >= cache->open_count_max;
+    os_mutex_unlock(&cache->lock);
+    return is_full;
+}
+
 void file_cache_ref(struct cached_file *file)
 {
     os_mutex_lock(&file->cache->lock);

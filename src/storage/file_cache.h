@@ -48,6 +48,9 @@ struct cached_file *file_cache_take(struct file_cache *cache, struct cached_file
 MUST_USE struct err file_cache_open(struct file_cache *cache, struct cached_file **slot,
                                     const char *path, unsigned flags, struct cached_file **out);
 
+/* Whether the budget is used up. */
+bool file_cache_is_full(struct file_cache *cache);
+
 /* Takes one more reference on a file that the caller holds. */
 void file_cache_ref(struct cached_file *file);
 

@@ -97,7 +97,7 @@ static struct err note_segments(struct flush_job *job, bool holds_files)
     log->flush.end_running = log->bounds.end;
     for (uint32_t i = first; i < list->count; i++) {
         struct segment *segment = list->items[i];
-        if (job->count == JOB_SEGMENT_COUNT_MAX) {
+        if (i - first == JOB_SEGMENT_COUNT_MAX) {
             log->flush.end_running = segment->facts.base_offset;
             log->flush.is_wanted_again = true;
             break;
@@ -246,7 +246,7 @@ struct err flush_log(struct log *log, uint32_t *sync_count, struct diag *diag)
 {
     struct flush_job job;
     os_mutex_lock(&log->lock);
-    bool is_wanted = log->state != LOG_DELETED && log->damage == NULL;
+    bool is_wanted = log->state != LOG_DELETED;
     struct err err = is_wanted ? flush_begin(log, &job, true) : ERR_NONE;
     os_mutex_unlock(&log->lock);
     if (!is_wanted)
@@ -270,8 +270,7 @@ static uint32_t begin_all(struct store *store, struct log **logs, uint32_t max, 
     while (count < max && (log = pop_dirty(&store->flush)) != NULL) {
         struct flush_job job;
         os_mutex_lock(&log->lock);
-        bool has_begun = log->state != LOG_DELETED && log->damage == NULL &&
-                         !err_failed(flush_begin(log, &job, false));
+        bool has_begun = log->state != LOG_DELETED && !err_failed(flush_begin(log, &job, false));
         os_mutex_unlock(&log->lock);
         if (has_begun) {
             logs[count++] = log;
@@ -304,8 +303,23 @@ static struct err flush_file_system(struct store *store, struct log **logs, uint
     return err;
 }
 
-/* One sync for each of the logs that are dirty now. A log that cannot be opened for want of
- * descriptors or memory waits for the next step. */
+/* What to do with a log whose run could not begin: for want of descriptors or memory it waits for
+ * the next step; a segment that is gone or shorter than it was is damage. */
+static void handle_failure(struct log *log, struct err err)
+{
+    bool is_short_of = err_is(err, ERR_LIMIT) || err_is(err, ERR_NO_MEMORY);
+    os_mutex_lock(&log->lock);
+    if (is_short_of)
+        flush_enqueue(log);
+    else
+        log_quarantine(log, "%s: its last segment cannot be opened: %s", log->name, err_text(err));
+    os_mutex_unlock(&log->lock);
+    if (!is_short_of)
+        store_report(log->store, "%s is quarantined: its last segment cannot be opened: %s",
+                     log->name, err_text(err));
+}
+
+/* One sync for each of the logs that are dirty now. */
 static struct err flush_one_by_one(struct store *store, uint32_t count,
                                    struct store_flush_result *result, struct diag *diag)
 {
@@ -315,11 +329,8 @@ static struct err flush_one_by_one(struct store *store, uint32_t count,
         if (log == NULL)
             break;
         err = flush_log(log, &result->sync_count, diag);
-        if (err_failed(err) && !err_is(err, ERR_AGAIN)) {
-            os_mutex_lock(&log->lock);
-            flush_enqueue(log);
-            os_mutex_unlock(&log->lock);
-        }
+        if (err_failed(err) && !err_is(err, ERR_AGAIN) && !err_is(err, ERR_OFFLINE))
+            handle_failure(log, err);
         log_unref(log);
         result->log_count++;
     }

@@ -349,6 +349,38 @@ static void power_cut_after_a_clean_start_is_no_clean_end(void **state)
     fixture_deinit(&fixture);
 }
 
+static void many_segments_of_many_logs_are_flushed_together(void **state)
+{
+    (void)state;
+    enum { COUNT = STORE_SYNCFS_COUNT + 1 };
+    struct fixture fixture;
+    fixture_init(&fixture, 1);
+    fixture_open(&fixture);
+    struct log_setup setup = small_setup(0);
+    setup.config.segment_size = 200;
+    struct log *logs[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        setup.partition = i;
+        logs[i] = fixture_log_with(&fixture, &setup);
+        for (int k = 0; k < (i == 0 ? 30 : 1); k++)
+            fixture_append(&fixture, logs[i], 1);
+    }
+    uint32_t sync_count = mem_disk_sync_count(fixture.disk);
+    fixture_flush(&fixture);
+    assert_true(mem_disk_sync_count(fixture.disk) - sync_count < 100);
+    for (int i = 0; i < COUNT; i++) {
+        assert_int_equal(log_durable_offset(logs[i]), i == 0 ? 30 : 1);
+        log_unref(logs[i]);
+    }
+    fixture_crash(&fixture, MEM_DISK_LOSE_ALL);
+    setup.partition = 0;
+    logs[0] = fixture_log_with(&fixture, &setup);
+    assert_int_equal(fixture_check_log(logs[0], 30, 1000), 30);
+    log_unref(logs[0]);
+    fixture_close(&fixture);
+    fixture_deinit(&fixture);
+}
+
 static void damage_below_the_checkpoint_quarantines_that_log_alone(void **state)
 {
     (void)state;
@@ -471,6 +503,7 @@ int main(void)
         cmocka_unit_test(recovery_shows_the_snapshot_and_what_follows_it),
         cmocka_unit_test(W2_power_cut_at_every_sync_keeps_what_was_durable),
         cmocka_unit_test(W2_torn_writes_at_every_sync_keep_what_was_durable),
+        cmocka_unit_test(many_segments_of_many_logs_are_flushed_together),
         cmocka_unit_test(intact_batch_of_another_place_is_cut),
         cmocka_unit_test(power_cut_after_a_clean_start_is_no_clean_end),
         cmocka_unit_test(W2_power_cut_after_a_kill_keeps_what_recovery_called_durable),

@@ -72,7 +72,7 @@ struct store_options {
     const struct os_random *random;
     struct store_events events;
     bool flush_by_os;               /* flush=os */
-    uint32_t open_file_count_max;   /* descriptor budget; open slices and dirty files may pass it */
+    uint32_t open_file_count_max;   /* descriptor budget; open slices may pass it */
     int64_t checkpoint_size;        /* checkpoint a log that many bytes after its last one */
     int64_t checkpoint_interval_ms; /* and that long after its first byte since then */
     int64_t retention_interval_ms;  /* log.retention.check.interval.ms */
