@@ -66,6 +66,15 @@ struct err session_number(struct session *session, const char *option, const cha
     return ERR_NONE;
 }
 
+struct err session_format(struct session *session, const char *text)
+{
+    bool is_json = strcmp(text, "json") == 0;
+    if (!is_json && strcmp(text, "table") != 0)
+        return diag_fail(&session->diag, ERR_INVALID, "--format is table or json, not %s", text);
+    session->format = is_json ? OUTPUT_JSON : OUTPUT_TABLE;
+    return ERR_NONE;
+}
+
 static bool is_colored(void)
 {
     const char *no_color = getenv("NO_COLOR");
@@ -151,11 +160,7 @@ static struct err take_common(struct session *session, int key, char *argument)
         session->timeout_ms = (int32_t)seconds * 1000;
         return ERR_NONE;
     case KEY_FORMAT:
-        if (strcmp(argument, "json") != 0 && strcmp(argument, "table") != 0)
-            return diag_fail(&session->diag, ERR_INVALID, "--format is table or json, not %s",
-                             argument);
-        session->format = strcmp(argument, "json") == 0 ? OUTPUT_JSON : OUTPUT_TABLE;
-        return ERR_NONE;
+        return session_format(session, argument);
     default:
         return err_make(ERR_UNSUPPORTED);
     }
@@ -183,7 +188,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     const struct command *command = session->command;
     switch (key) {
     case ARGP_KEY_INIT:
-        state->child_inputs[0] = session;
+        if (!command->is_offline)
+            state->child_inputs[0] = session;
         return 0;
     case ARGP_KEY_ARGS:
         session->words = state->argv + state->next;

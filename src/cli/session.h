@@ -58,6 +58,9 @@ MUST_USE struct err session_pair(struct session *session, const char *option, co
 MUST_USE struct err session_number(struct session *session, const char *option, const char *text,
                                    int64_t min, int64_t max, int64_t *out);
 
+/* Sets the format: "table" or "json". ERR_INVALID with a sentence. */
+MUST_USE struct err session_format(struct session *session, const char *text);
+
 /* Fills properties from the environment and the profiles' file, and the client with them. */
 MUST_USE struct err session_connect(struct session *session);
 
