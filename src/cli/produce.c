@@ -103,9 +103,7 @@ static struct err option(struct session *session, int key, char *argument)
         produce->partition = (int32_t)number + 1;
         return ERR_NONE;
     case KEY_COMPRESSION:
-        session->flags[session->flag_count++] =
-            (struct client_property){"compression.type", argument};
-        return ERR_NONE;
+        return session_flag(session, "compression.type", argument);
     case KEY_NULL:
         produce->is_null_empty = true;
         return ERR_NONE;

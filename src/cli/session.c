@@ -40,6 +40,21 @@ struct err session_set(struct session *session, const char *name, const char *va
     return ERR_NONE;
 }
 
+struct err session_flag(struct session *session, const char *name, const char *value)
+{
+    if (session->flag_count == SESSION_PROPERTY_COUNT_MAX)
+        return diag_fail(&session->diag, ERR_LIMIT, "more than %d flags for the client",
+                         SESSION_PROPERTY_COUNT_MAX);
+    session->flags[session->flag_count++] = (struct client_property){name, value};
+    return ERR_NONE;
+}
+
+struct err session_misuse(struct session *session, const char *sentence)
+{
+    session->code = EXIT_USAGE;
+    return diag_fail(&session->diag, ERR_INVALID, "%s", sentence);
+}
+
 struct err session_pair(struct session *session, const char *option, const char *text,
                         struct client_property *out)
 {
@@ -137,10 +152,7 @@ static struct err take_flag(struct session *session, const char *text)
     if (is_secret(flag.name))
         return diag_fail(&session->diag, ERR_INVALID,
                          "%s is a secret: put it into a profile or the environment", flag.name);
-    if (session->flag_count == SESSION_PROPERTY_COUNT_MAX)
-        return diag_fail(&session->diag, ERR_LIMIT, "too many -X");
-    session->flags[session->flag_count++] = flag;
-    return ERR_NONE;
+    return session_flag(session, flag.name, flag.value);
 }
 
 static struct err take_common(struct session *session, int key, char *argument)
@@ -297,7 +309,9 @@ int command_main(const struct command *command, int argc, char **argv)
     struct err err = command->is_offline ? ERR_NONE : session_connect(session);
     if (!err_failed(err))
         err = command->run(session);
-    enum exit_code code = err_failed(err) ? session_report(err, &session->diag) : session->code;
+    enum exit_code code = session_report(err, &session->diag);
+    if (session->code != EXIT_DONE)
+        code = session->code;
     client_close(session->client);
     buf_deinit(&session->out);
     arena_deinit(&session->arena);

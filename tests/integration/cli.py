@@ -137,6 +137,8 @@ class Cli(unittest.TestCase):
             self.assertEqual(found, wanted, words)
         self.refused(2, "consume", self.topic, "-o", "sooner")
         self.refused(2, "consume", self.topic, "-f", "%q")
+        self.refused(2, "consume", self.topic, "-g", self.group, "-e")
+        self.refused(2, "group", "reset", self.group, self.topic)
 
     def test_many_messages_in_many_partitions(self):
         self.create(5)
