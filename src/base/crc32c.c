@@ -9,11 +9,7 @@ uint32_t crc32c_extend(uint32_t crc, struct span bytes)
     uint32_t state = ~crc;
     while (bytes.size != 0) {
         int part = bytes.size > INT_MAX ? INT_MAX : (int)bytes.size;
-        union {
-            const uint8_t *readable;
-            uint8_t *declared; /* ISA-L's prototype lacks const; it only reads */
-        } at = {.readable = bytes.data};
-        state = crc32_iscsi(at.declared, part, state);
+        state = crc32_iscsi(span_writable(bytes), part, state);
         bytes = span_make(bytes.data + part, bytes.size - (size_t)part);
     }
     return ~state;

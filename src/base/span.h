@@ -41,6 +41,19 @@ static inline bool span_is_null(struct span span)
     return span.data == NULL;
 }
 
+/*
+ * The same bytes without const: for their owner, who may free or change them, and for C libraries
+ * whose prototypes lack const and which only read.
+ */
+static inline void *span_writable(struct span span)
+{
+    union {
+        const uint8_t *readable;
+        void *writable;
+    } bytes = {.readable = span.data};
+    return bytes.writable;
+}
+
 /* Equal size and bytes; null equals only null. */
 static inline bool span_equal(struct span a, struct span b)
 {

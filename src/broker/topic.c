@@ -37,11 +37,7 @@ void topic_ref(struct topic *topic)
 /* Frees a topic whose partitions are all gone. */
 static void topic_free(struct topic *topic)
 {
-    union {
-        const uint8_t *readable;
-        void *owned;
-    } name = {.readable = topic->name.data};
-    free(name.owned);
+    free(span_writable(topic->name));
     free(topic->partitions);
     topic_overrides_deinit(&topic->overrides);
     os_mutex_deinit(&topic->lock);

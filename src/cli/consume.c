@@ -107,6 +107,8 @@ static struct err drain(struct consume *consume)
 {
     struct buf *out = &consume->session.out;
     size_t size = out->size;
+    if (size == 0)
+        return ERR_NONE;
     bool written = fwrite(out->data, 1, size, consume->to) == size && fflush(consume->to) == 0;
     buf_clear(out);
     if (!written)

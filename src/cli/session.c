@@ -131,6 +131,8 @@ enum exit_code session_report(struct err err, const struct diag *diag)
 struct err session_print(struct session *session)
 {
     size_t size = session->out.size;
+    if (size == 0)
+        return ERR_NONE;
     bool written = fwrite(session->out.data, 1, size, stdout) == size && fflush(stdout) == 0;
     buf_clear(&session->out);
     if (!written)

@@ -39,14 +39,6 @@ static struct err make_headers(const struct client_message *message, rd_kafka_he
     return ERR_NONE;
 }
 
-/* librdkafka only reads what it copies, but asks for a pointer that could write. */
-static void *writable(struct span bytes)
-{
-    void *same;
-    memcpy(&same, &bytes.data, sizeof same);
-    return same;
-}
-
 /* One try. librdkafka takes the headers only where it takes the message. */
 static rd_kafka_resp_err_t try_send(struct kafka *kafka, const struct client_message *message,
                                     rd_kafka_headers_t *headers)
@@ -57,9 +49,9 @@ static rd_kafka_resp_err_t try_send(struct kafka *kafka, const struct client_mes
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
         {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = message->timestamp_ms},
         {.vtype = RD_KAFKA_VTYPE_KEY,
-         .u.mem = {.ptr = writable(message->key), .size = message->key.size}},
+         .u.mem = {.ptr = span_writable(message->key), .size = message->key.size}},
         {.vtype = RD_KAFKA_VTYPE_VALUE,
-         .u.mem = {.ptr = writable(message->value), .size = message->value.size}},
+         .u.mem = {.ptr = span_writable(message->value), .size = message->value.size}},
         {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
     };
     size_t count = sizeof parts / sizeof parts[0] - (headers == NULL);

@@ -17,6 +17,9 @@
 #define FILE_MODE 0600
 #define DIR_MODE 0700
 
+/* A read ends elsewhere than at a multiple of a sector only at the file's end. */
+#define READ_UNIT 512
+
 static struct err err_last(void)
 {
     return err_from_errno(errno);
@@ -75,9 +78,10 @@ static struct err real_read_at(void *self, int file, void *bytes, size_t size, i
             continue;
         if (part < 0)
             return err_last();
-        if (part == 0)
-            break;
         total += (size_t)part;
+        /* The end; asking again past it is an error for files opened with OS_FILE_DIRECT. */
+        if (part == 0 || (size_t)part % READ_UNIT != 0)
+            break;
     }
     *done = total;
     return ERR_NONE;

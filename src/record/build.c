@@ -57,7 +57,9 @@ struct err batch_build_add(struct batch_builder *builder, const struct record *r
         return err_make(ERR_LIMIT);
     bool is_first = builder->record_count == 0;
     int64_t base_timestamp = is_first ? record->timestamp : builder->base_timestamp;
-    int64_t delta = record->timestamp - base_timestamp;
+    int64_t delta;
+    if (__builtin_sub_overflow(record->timestamp, base_timestamp, &delta))
+        return err_make(ERR_RANGE);
     size_t body_size = record_body_size(record, delta, builder->record_count);
     if (body_size > INT32_MAX)
         return err_make(ERR_LIMIT);

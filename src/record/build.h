@@ -50,7 +50,8 @@ void batch_build_begin(struct batch_builder *builder, const struct batch_options
 /*
  * Adds a record: timestamp, key, value and the encoded headers (record_header_append) with their
  * count; record->offset is ignored, offsets follow one another. On failure the batch is as before.
- * Errors: ERR_LIMIT beyond out->size_max or INT32_MAX records, ERR_NO_MEMORY.
+ * Errors: ERR_LIMIT beyond out->size_max or INT32_MAX records, ERR_RANGE where timestamps lie too
+ * far apart, ERR_NO_MEMORY.
  */
 MUST_USE struct err batch_build_add(struct batch_builder *builder, const struct record *record);
 

@@ -122,7 +122,7 @@ static bool must_roll(const struct log *log, const struct segment *segment,
     if (facts->size > config->segment_size - (int64_t)header->size)
         return true;
     int64_t waited_ms;
-    if (facts->first_timestamp >= 0)
+    if (facts->first_timestamp >= 0 && header->max_timestamp >= 0)
         waited_ms = header->max_timestamp - facts->first_timestamp;
     else
         waited_ms = clock_wall_ms(log->store->options.clock) - segment->opened_ms;
@@ -181,14 +181,16 @@ static struct err append_locked(struct log *log, struct span batch,
 {
     TRY(log_check_writable(log, diag));
     CHECK(header->base_offset >= log->bounds.end);
+    CHECK(header->leader_epoch >= epochs_last(&log->epochs));
+    CHECK(header->leader_epoch <= log->store->leader_epoch);
     struct segment *segment = segments_last(&log->segments);
     if (segment == NULL || must_roll(log, segment, header)) {
         TRY(log_roll(log, header->base_offset, diag));
         segment = segments_last(&log->segments);
     }
-    if (batch_last_offset(header) - segment->facts.base_offset > INT32_MAX)
-        return diag_fail(diag, ERR_RANGE, "offset %lld is too far from its segment's in %s",
-                         (long long)header->base_offset, log->name);
+    if (!segment_has_room(segment, header))
+        return diag_fail(diag, ERR_LIMIT, "a batch of %u bytes is too large for a segment of %s",
+                         header->size, log->name);
     TRY(index_reserve(&segment->index));
     TRY(epochs_reserve(&log->epochs));
     struct err err = write_batch(log, segment, batch);

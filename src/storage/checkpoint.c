@@ -86,7 +86,8 @@ static struct err capture_segment(struct segment *segment, struct capture *captu
 }
 
 /* Writes one index file behind what it has; synced. */
-static struct err write_table(struct log *log, const struct capture *capture, bool is_time)
+static struct err write_table(struct log *log, const struct capture *capture, bool is_time,
+                              struct diag *diag)
 {
     const struct os_files *files = log->store->options.files;
     char path[STORE_PATH_SIZE];
@@ -99,18 +100,21 @@ static struct err write_table(struct log *log, const struct capture *capture, bo
     TRY(file_open(files, path, OS_FILE_READ | OS_FILE_WRITE | OS_FILE_CREATE, &index.file));
     struct err err = index_file_write(&index, is_time ? capture->times : capture->offsets,
                                       is_time ? capture->time_count : capture->offset_count);
+    struct err synced = err_failed(err) ? ERR_NONE : file_sync(files, index.file);
     file_close(files, index.file);
-    return err;
+    return err_failed(synced) ? store_fail_sync(log->store, path, synced, diag) : err;
 }
 
 static struct err write_index(struct log *log, const struct capture *capture, int64_t *size,
                               struct diag *diag)
 {
-    struct err err = write_table(log, capture, false);
+    struct err err = write_table(log, capture, false, diag);
     if (!err_failed(err))
-        err = write_table(log, capture, true);
+        err = write_table(log, capture, true, diag);
     *size += (int64_t)capture->offset_count * OFFSET_ENTRY_SIZE +
              (int64_t)capture->time_count * TIME_ENTRY_SIZE;
+    if (err_is(err, ERR_OFFLINE))
+        return err;
     return err_failed(err) ? diag_wrap(diag, err, "cannot write the index of segment %lld of %s",
                                        (long long)capture->facts.base_offset, log->name)
                            : err;

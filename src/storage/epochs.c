@@ -38,9 +38,10 @@ struct err epochs_load(struct epochs *epochs, struct span bytes)
             return err_make(ERR_NO_MEMORY);
         memcpy(loaded.entries, bytes.data, bytes.size);
     }
-    for (uint32_t i = 1; i < count; i++) {
-        if (epoch_of(&loaded, i) <= epoch_of(&loaded, i - 1) ||
-            start_of(&loaded, i) < start_of(&loaded, i - 1)) {
+    for (uint32_t i = 0; i < count; i++) {
+        int32_t epoch_before = i == 0 ? -1 : epoch_of(&loaded, i - 1);
+        int64_t start_before = i == 0 ? 0 : start_of(&loaded, i - 1);
+        if (epoch_of(&loaded, i) <= epoch_before || start_of(&loaded, i) < start_before) {
             free(loaded.entries);
             return err_make(ERR_CORRUPT);
         }

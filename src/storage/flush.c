@@ -118,6 +118,13 @@ static void job_release(struct flush_job *job)
     job->count = 0;
 }
 
+/* A run that could not begin covers nothing. Locked. */
+static void forget_notes(struct log *log)
+{
+    for (uint32_t i = 0; i < log->segments.count; i++)
+        log->segments.items[i]->size_flushing = 0;
+}
+
 /* Begins a run. ERR_AGAIN where one is running: it will be followed by another. Locked. */
 static struct err flush_begin(struct log *log, struct flush_job *job, bool holds_files)
 {
@@ -128,7 +135,11 @@ static struct err flush_begin(struct log *log, struct flush_job *job, bool holds
         return err_make(ERR_AGAIN);
     }
     flush->is_wanted_again = false;
-    TRY(note_segments(job, holds_files));
+    struct err err = note_segments(job, holds_files);
+    if (err_failed(err)) {
+        forget_notes(log);
+        return err;
+    }
     flush->is_running = true;
     job->has_dir_changes = flush->is_dir_unsynced;
     job->ticket = flush->ticket;

@@ -179,8 +179,7 @@ struct err index_file_write(const struct index_file *index, const uint8_t *entri
     size_t done;
     if (span.size != 0)
         TRY(file_write_at(index->files, index->file, &span, 1, at, &done));
-    TRY(file_truncate(index->files, index->file, at + (int64_t)span.size));
-    return file_sync(index->files, index->file);
+    return file_truncate(index->files, index->file, at + (int64_t)span.size);
 }
 
 void index_table_filed(struct index_table *table, uint32_t count)

@@ -104,8 +104,8 @@ int64_t index_entry_time_offset(const uint8_t *entry); /* .timeindex: offset - b
 
 /*
  * Writes the first count entries of memory behind the filed ones (file open for writing) and cuts
- * the file there; syncs it. The table is unchanged: index_table_filed says afterwards, under the
- * lock, that they may leave memory. entries: a copy or the table's own, stable during the call.
+ * the file there; syncs nothing. The table is unchanged: index_table_filed says afterwards, under
+ * the lock, that they may leave memory. entries: a copy or the table's own, stable during the call.
  */
 MUST_USE struct err index_file_write(const struct index_file *index, const uint8_t *entries,
                                      uint32_t count);

@@ -1,10 +1,9 @@
 /* manifest_entry: entries to bytes and back. */
-#include <limits.h>
-
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/crc32c.h"
 #include "base/limits.h"
+#include "record/batch.h"
 #include "storage/manifest_internal.h"
 
 /* Topic id and partition. */
@@ -60,9 +59,13 @@ static void take_facts(struct taker *taker, struct segment_facts *facts)
 /* Numbers that could not have been written by a running store. */
 static bool are_facts_absurd(const struct segment_facts *facts)
 {
-    return facts->base_offset < 0 || facts->next_offset < facts->base_offset || facts->size < 0 ||
-           facts->size > INT32_MAX || facts->offset_entry_count > INT32_MAX ||
-           facts->time_entry_count > INT32_MAX;
+    if (facts->base_offset < 0 || facts->next_offset < facts->base_offset || facts->size < 0 ||
+        facts->size > INT32_MAX || facts->max_timestamp_offset < facts->base_offset ||
+        facts->max_timestamp_offset > facts->next_offset)
+        return true;
+    /* No batch gives an index more than one entry. */
+    int64_t batch_count_max = facts->size / BATCH_HEADER_SIZE;
+    return facts->offset_entry_count > batch_count_max || facts->time_entry_count > batch_count_max;
 }
 
 /* A name becomes part of paths: it holds no separator and is no way up. */
@@ -70,6 +73,12 @@ static bool is_name_absurd(struct span name)
 {
     return name.size == 0 || name.size > STORE_NAME_SIZE_MAX || name.data[0] == '.' ||
            memchr(name.data, '/', name.size) != NULL || memchr(name.data, 0, name.size) != NULL;
+}
+
+static bool is_checkpoint_absurd(const struct manifest_entry *entry)
+{
+    return entry->offset != entry->segment.next_offset || entry->snapshot_offset < -1 ||
+           entry->snapshot_offset > entry->offset || entry->epochs.size % EPOCH_SIZE != 0;
 }
 
 static void take_body(struct taker *taker, struct manifest_entry *entry)
@@ -86,7 +95,8 @@ static void take_body(struct taker *taker, struct manifest_entry *entry)
     if (entry->kind == MANIFEST_CREATE)
         entry->name = taker->rest;
     else if (entry->kind == MANIFEST_SEGMENT)
-        entry->segment.base_offset = entry->segment.next_offset = take_i64(taker);
+        entry->segment.base_offset = entry->segment.next_offset =
+            entry->segment.max_timestamp_offset = take_i64(taker);
     else if (entry->kind == MANIFEST_SEAL)
         take_facts(taker, &entry->segment);
     else if (entry->kind == MANIFEST_START || entry->kind == MANIFEST_TRUNCATE)
@@ -112,7 +122,7 @@ bool manifest_decode(struct span bytes, struct manifest_entry *out)
         return false;
     if (entry.kind == MANIFEST_CREATE && is_name_absurd(entry.name))
         return false;
-    if (entry.epochs.size % EPOCH_SIZE != 0)
+    if (entry.kind == MANIFEST_CHECKPOINT && is_checkpoint_absurd(&entry))
         return false;
     *out = entry;
     return true;
@@ -182,6 +192,7 @@ struct err manifest_encode(const struct manifest_entry *entry, struct buf *out)
                        : entry->kind == MANIFEST_CHECKPOINT ? entry->epochs
                                                             : span_make(NULL, 0);
     CHECK(entry->kind != MANIFEST_CREATE || !is_name_absurd(entry->name));
+    CHECK(entry->kind != MANIFEST_CHECKPOINT || !is_checkpoint_absurd(entry));
     size_t size = FRAME_SIZE + body_size + more.size;
     size_t size_padded = frame_pad(size);
     TRY(buf_reserve(out, size_padded));

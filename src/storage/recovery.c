@@ -157,6 +157,9 @@ static void find_checkpoint(struct recovery *recovery)
                            log->name, (long long)list->items[i]->facts.base_offset);
     }
     epochs_cut_end(&log->epochs, log->checkpoint.offset);
+    if (epochs_last(&log->epochs) > log->store->leader_epoch)
+        log_quarantine(log, "%s: its leader epoch %d is above the store's %d", log->name,
+                       epochs_last(&log->epochs), log->store->leader_epoch);
 }
 
 /* Takes in one intact batch beyond the checkpoint, or says why it does not belong there. */
@@ -172,6 +175,10 @@ static struct err take_batch(struct recovery *recovery, struct segment *segment,
     if (header->leader_epoch < epochs_last(&log->epochs) ||
         header->leader_epoch > log->store->leader_epoch) {
         *refusal = "its leader epoch cannot be";
+        return ERR_NONE;
+    }
+    if (!segment_has_room(segment, header)) {
+        *refusal = "its segment would be too large";
         return ERR_NONE;
     }
     TRY(index_reserve(&segment->index));
@@ -349,8 +356,12 @@ static void settle(struct recovery *recovery)
         log->bounds.end = log->bounds.durable = log->bounds.start;
         return;
     }
-    if (!is_durable)
+    if (!is_durable) {
+        /* Names too may be unsynced since before the crash. */
+        log->flush.is_dir_unsynced = true;
+        log->flush.root_change = STORE_ROOT_CHANGE_FIRST;
         flush_enqueue(log);
+    }
     bool must_seal = list->count > recovery->at + 1;
     if (must_seal || log->bounds.end != log->checkpoint.offset)
         work_enqueue(log, must_seal ? WORK_URGENT : WORK_AGING);

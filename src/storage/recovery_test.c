@@ -2,6 +2,7 @@
  * recovery_test: the power goes out at each sync of a workload in turn; what was durable is there
  * afterwards, and the log works on. Then damage, where nothing may be cut.
  */
+#include "base/bytes.h"
 #include "support/store_fixture.h"
 
 #define LOG_COUNT 3
@@ -9,11 +10,32 @@
 /* What the workload was told is safe. */
 struct promise {
     struct log *logs[LOG_COUNT];
+    struct log *asked[LOG_COUNT]; /* the same, for the listener, until the store is gone */
     int64_t durable[LOG_COUNT];
     int64_t start[LOG_COUNT];
     uint64_t start_ticket[LOG_COUNT];
     int64_t start_wanted[LOG_COUNT];
 };
+
+static struct err give_state(void *context, struct buf *out, int64_t *offset)
+{
+    *offset = log_end_offset(*(struct log **)context);
+    return buf_append(out, "producers", 9);
+}
+
+static struct err see_state(void *context, int64_t offset, struct span bytes)
+{
+    (void)context;
+    assert_true(offset >= 0 && span_equal_text(bytes, "producers"));
+    return ERR_NONE;
+}
+
+static struct err see_any_batch(void *context, const struct batch_header *header, struct span batch)
+{
+    (void)context;
+    assert_int_equal(header->size, batch.size);
+    return ERR_NONE;
+}
 
 static struct log_setup small_setup(int32_t partition)
 {
@@ -30,8 +52,8 @@ static void note_promises(struct fixture *fixture, struct promise *promise)
         if (promise->logs[i] == NULL)
             continue;
         int64_t durable = log_durable_offset(promise->logs[i]);
-        assert_true(durable >= promise->durable[i]);
-        promise->durable[i] = durable;
+        if (durable > promise->durable[i])
+            promise->durable[i] = durable;
         if (promise->start_ticket[i] != 0 &&
             store_durable_ticket(fixture->store) >= promise->start_ticket[i])
             promise->start[i] = promise->start_wanted[i];
@@ -41,9 +63,14 @@ static void note_promises(struct fixture *fixture, struct promise *promise)
 static bool open_logs(struct fixture *fixture, struct promise *promise)
 {
     for (int i = 0; i < LOG_COUNT; i++) {
-        const struct log_setup setup = small_setup(i);
+        struct log_setup setup = small_setup(i);
+        setup.listener.context = &promise->asked[i];
+        setup.listener.snapshot = give_state;
+        setup.visitor.snapshot = see_state;
+        setup.visitor.batch = see_any_batch;
         if (err_failed(store_open_log(fixture->store, &setup, &promise->logs[i], &fixture->diag)))
             return false;
+        promise->asked[i] = promise->logs[i];
     }
     return true;
 }
@@ -68,6 +95,10 @@ static bool work_round(struct fixture *fixture, struct promise *promise, int rou
         }
     }
     fixture->time.now_ms += 20 * 1000;
+    /* Sealing and checkpoints meet what is not flushed yet. */
+    if (round % 2 == 1 && err_failed(store_background_step(fixture->store, fixture->time.now_ms,
+                                                           1 << 30, &worked, &fixture->diag)))
+        return false;
     if (err_failed(store_flush_step(fixture->store, &flushed, &fixture->diag)))
         return false;
     note_promises(fixture, promise);
@@ -93,6 +124,8 @@ static void check_promises(struct fixture *fixture, struct promise *promise)
         struct diag diag;
         if (log_damage(log, &diag))
             fail_msg("%s", diag.text);
+        if (strstr(fixture->report, "snapshot at offset") != NULL)
+            fail_msg("%s", fixture->report);
         assert_true(log_end_offset(log) >= promise->durable[i]);
         assert_true(log_start_offset(log) >= promise->start[i]);
         int64_t end = log_end_offset(log);
@@ -100,9 +133,44 @@ static void check_promises(struct fixture *fixture, struct promise *promise)
     }
 }
 
+/* The last offset of the batch at a position; -1 where none begins there. */
+static int64_t last_offset_at(struct span segment, int64_t position)
+{
+    struct batch_header header;
+    if (position < 0 || (uint64_t)position >= segment.size)
+        return -1;
+    struct span rest = span_make(segment.data + position, segment.size - (size_t)position);
+    return batch_parse(rest, &header) == BATCH_FINE ? batch_last_offset(&header) : -1;
+}
+
+/* An index as Kafka's own tool checks it: each entry points at the batch that it names. */
+static struct err check_index(void *context, const char *name, bool is_dir)
+{
+    struct mem_disk *disk = context;
+    char path[STORE_PATH_SIZE];
+    size_t index_size;
+    size_t segment_size;
+    const char *dot = strrchr(name, '.');
+    if (is_dir || dot == NULL || strcmp(dot, ".index") != 0)
+        return ERR_NONE;
+    (void)snprintf(path, sizeof path, "/data/topic-0/%s", name);
+    const uint8_t *index = mem_disk_bytes(disk, path, &index_size);
+    (void)snprintf(strrchr(path, '.'), 10, ".log");
+    const uint8_t *segment = mem_disk_bytes(disk, path, &segment_size);
+    assert_non_null(index);
+    assert_non_null(segment);
+    assert_int_equal(index_size % 8, 0);
+    for (size_t at = 0; at < index_size; at += 8) {
+        int64_t offset = strtoll(name, NULL, 10) + load_i32(index + at);
+        int64_t position = load_i32(index + at + 4);
+        assert_int_equal(last_offset_at(span_make(segment, segment_size), position), offset);
+    }
+    return ERR_NONE;
+}
+
 /* The workload with the power out at the given sync, twice: recovery is cut short too. False where
  * the workload came to its end before. */
-static bool crash_at(uint32_t sync, uint32_t sync_again, enum mem_disk_loss loss)
+static bool crash_at(uint32_t sync, uint32_t sync_again, const enum mem_disk_loss losses[2])
 {
     struct fixture fixture;
     struct promise promise = {0};
@@ -116,18 +184,21 @@ static bool crash_at(uint32_t sync, uint32_t sync_again, enum mem_disk_loss loss
     bool was_off = mem_disk_is_off(fixture.disk);
     close_logs(&promise);
     store_abandon(fixture.store);
-    mem_disk_crash(fixture.disk, loss);
+    mem_disk_crash(fixture.disk, losses[0]);
     mem_disk_power_off(fixture.disk, sync_again);
     struct store *store;
     if (!err_failed(store_open(&fixture.options, &store, &fixture.diag))) {
         fixture.store = store;
         struct store_flush_result result;
-        if (open_logs(&fixture, &promise))
+        if (open_logs(&fixture, &promise)) {
+            note_promises(&fixture, &promise);
             (void)!err_failed(store_flush_step(store, &result, &fixture.diag));
+        }
+        note_promises(&fixture, &promise);
         close_logs(&promise);
         store_abandon(store);
     }
-    mem_disk_crash(fixture.disk, loss);
+    mem_disk_crash(fixture.disk, losses[1]);
     fixture_open(&fixture);
     check_promises(&fixture, &promise);
     for (int round = 0; round < 3; round++)
@@ -139,6 +210,7 @@ static bool crash_at(uint32_t sync, uint32_t sync_again, enum mem_disk_loss loss
     check_promises(&fixture, &promise);
     close_logs(&promise);
     fixture_close(&fixture);
+    assert_ok(dir_list(fixture.options.files, "/data/topic-0", check_index, fixture.disk));
     fixture_deinit(&fixture);
     return was_off;
 }
@@ -146,21 +218,32 @@ static bool crash_at(uint32_t sync, uint32_t sync_again, enum mem_disk_loss loss
 static void W2_power_cut_at_every_sync_keeps_what_was_durable(void **state)
 {
     (void)state;
-    for (uint32_t sync = 1; crash_at(sync, 1 + sync % 5, MEM_DISK_LOSE_ALL); sync++)
+    static const enum mem_disk_loss losses[] = {MEM_DISK_LOSE_ALL, MEM_DISK_LOSE_ALL};
+    for (uint32_t sync = 1; crash_at(sync, 1 + sync % 5, losses); sync++)
         assert_true(sync < 10000);
 }
 
 static void W2_torn_writes_at_every_sync_keep_what_was_durable(void **state)
 {
     (void)state;
-    for (uint32_t sync = 1; crash_at(sync, 1 + sync % 7, MEM_DISK_LOSE_SOME); sync++)
+    static const enum mem_disk_loss losses[] = {MEM_DISK_LOSE_SOME, MEM_DISK_LOSE_SOME};
+    for (uint32_t sync = 1; crash_at(sync, 1 + sync % 7, losses); sync++)
         assert_true(sync < 10000);
 }
 
 static void kill_at_every_sync_keeps_everything_written(void **state)
 {
     (void)state;
-    for (uint32_t sync = 1; crash_at(sync, 1 + sync % 3, MEM_DISK_LOSE_NONE); sync++)
+    static const enum mem_disk_loss losses[] = {MEM_DISK_LOSE_NONE, MEM_DISK_LOSE_NONE};
+    for (uint32_t sync = 1; crash_at(sync, 1 + sync % 3, losses); sync++)
+        assert_true(sync < 10000);
+}
+
+static void W2_power_cut_after_a_kill_keeps_what_recovery_called_durable(void **state)
+{
+    (void)state;
+    static const enum mem_disk_loss losses[] = {MEM_DISK_LOSE_NONE, MEM_DISK_LOSE_ALL};
+    for (uint32_t sync = 1; crash_at(sync, 1 + sync % 13, losses); sync++)
         assert_true(sync < 10000);
 }
 
@@ -204,6 +287,63 @@ static void torn_tail_is_cut_with_a_sentence(void **state)
     struct store_stats stats;
     store_read_stats(fixture.store, &stats);
     assert_int_equal(stats.size_truncated, size / 2);
+    log_unref(log);
+    fixture_close(&fixture);
+    fixture_deinit(&fixture);
+}
+
+static void intact_batch_of_another_place_is_cut(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_init(&fixture, 1);
+    fixture_open(&fixture);
+    struct log *log = fixture_log(&fixture, 0);
+    fixture_append(&fixture, log, 3);
+    fixture_append(&fixture, log, 3);
+    log_unref(log);
+    size_t size;
+    uint8_t *bytes = mem_disk_bytes(fixture.disk, "/data/topic-0/00000000000000000000.log", &size);
+    /* Base offset and leader epoch lie outside the CRC. */
+    uint8_t *second = bytes + size / 2;
+    second[BATCH_AT_BASE_OFFSET + 7] = 9;
+    fixture_crash(&fixture, MEM_DISK_LOSE_NONE);
+    log = fixture_log(&fixture, 0);
+    assert_int_equal(log_end_offset(log), 3);
+    assert_non_null(strstr(fixture.report, "its offset does not follow"));
+    fixture_append(&fixture, log, 3);
+    log_unref(log);
+    bytes = mem_disk_bytes(fixture.disk, "/data/topic-0/00000000000000000000.log", &size);
+    second = bytes + size / 2;
+    second[BATCH_AT_LEADER_EPOCH + 3] = 77;
+    fixture_crash(&fixture, MEM_DISK_LOSE_NONE);
+    log = fixture_log(&fixture, 0);
+    assert_int_equal(log_end_offset(log), 3);
+    assert_non_null(strstr(fixture.report, "its leader epoch cannot be"));
+    log_unref(log);
+    fixture_close(&fixture);
+    fixture_deinit(&fixture);
+}
+
+static void power_cut_after_a_clean_start_is_no_clean_end(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_init(&fixture, 1);
+    fixture_open(&fixture);
+    struct log *log = fixture_log(&fixture, 0);
+    fixture_append(&fixture, log, 3);
+    log_unref(log);
+    fixture_close(&fixture);
+    fixture_open(&fixture);
+    log = fixture_log(&fixture, 0);
+    fixture_append(&fixture, log, 3);
+    fixture_flush(&fixture);
+    log_unref(log);
+    fixture_crash(&fixture, MEM_DISK_LOSE_ALL);
+    assert_false(store_was_clean(fixture.store));
+    log = fixture_log(&fixture, 0);
+    assert_int_equal(log_end_offset(log), 6);
     log_unref(log);
     fixture_close(&fixture);
     fixture_deinit(&fixture);
@@ -331,6 +471,9 @@ int main(void)
         cmocka_unit_test(recovery_shows_the_snapshot_and_what_follows_it),
         cmocka_unit_test(W2_power_cut_at_every_sync_keeps_what_was_durable),
         cmocka_unit_test(W2_torn_writes_at_every_sync_keep_what_was_durable),
+        cmocka_unit_test(intact_batch_of_another_place_is_cut),
+        cmocka_unit_test(power_cut_after_a_clean_start_is_no_clean_end),
+        cmocka_unit_test(W2_power_cut_after_a_kill_keeps_what_recovery_called_durable),
         cmocka_unit_test(kill_at_every_sync_keeps_everything_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -113,6 +113,13 @@ void segment_remove_files(const struct log *log, int64_t base_offset)
     }
 }
 
+bool segment_has_room(const struct segment *segment, const struct batch_header *header)
+{
+    const struct segment_facts *facts = &segment->facts;
+    return batch_last_offset(header) - facts->base_offset <= INT32_MAX &&
+           facts->size + (int64_t)header->size <= INT32_MAX;
+}
+
 void segment_add(struct log *log, struct segment *segment, const struct batch_header *header)
 {
     struct segment_facts *facts = &segment->facts;
@@ -196,6 +203,8 @@ uint32_t log_drop_below_start(struct log *log, struct segment **dropped, uint32_
         log->bounds.size -= dropped[count]->facts.size;
         count++;
     }
+    if (count == 0)
+        return 0;
     list->count -= count;
     memmove(list->items, list->items + count, list->count * sizeof(struct segment *));
     return count;

@@ -29,17 +29,20 @@ static uint32_t compute_crc(const uint8_t *header, struct span state)
     return crc32c_extend(crc, state);
 }
 
-/* Writes the whole file under the path, and syncs it. */
+/* Writes the whole file under the path, and syncs it. *is_unsynced: that was what failed. */
 static struct err write_file(const struct os_files *files, const char *path, const uint8_t *header,
-                             struct span state)
+                             struct span state, bool *is_unsynced)
 {
+    *is_unsynced = false;
     int file;
     const struct span spans[] = {span_make(header, HEADER_SIZE), state};
     size_t done;
     TRY(file_open(files, path, OS_FILE_WRITE | OS_FILE_CREATE | OS_FILE_TRUNCATE, &file));
     struct err err = file_write_at(files, file, spans, 2, 0, &done);
-    if (!err_failed(err))
+    if (!err_failed(err)) {
         err = file_sync(files, file);
+        *is_unsynced = err_failed(err);
+    }
     file_close(files, file);
     return err;
 }
@@ -57,7 +60,10 @@ struct err snapshot_write(struct log *log, int64_t offset, struct span bytes, st
     char path_new[STORE_PATH_SIZE];
     log_path(log, path, offset, ".snapshot");
     log_path(log, path_new, offset, ".snapshot.new");
-    struct err err = write_file(files, path_new, header, bytes);
+    bool is_unsynced;
+    struct err err = write_file(files, path_new, header, bytes, &is_unsynced);
+    if (is_unsynced)
+        return store_fail_sync(log->store, path_new, err, diag);
     if (!err_failed(err))
         err = file_rename(files, path_new, path);
     return err_failed(err) ? diag_wrap(diag, err, "cannot write %s", path) : err;

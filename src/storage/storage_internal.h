@@ -156,6 +156,9 @@ struct store_names {
     uint32_t capacity;
 };
 
+/* Stands for all that the last run may have left unsynced in the data directory. */
+#define STORE_ROOT_CHANGE_FIRST 1
+
 struct store_flusher {
     struct os_mutex lock;
     struct list dirty; /* of log.flush.link, each with a reference */
@@ -289,6 +292,9 @@ MUST_USE struct err segment_open(struct log *log, struct segment *segment, int64
 
 /* Removes the three files of a segment; what is missing or cannot be removed is left. */
 void segment_remove_files(const struct log *log, int64_t base_offset);
+
+/* Whether the batch's offsets and bytes can be told by the 32 bits that the indexes have. */
+bool segment_has_room(const struct segment *segment, const struct batch_header *header);
 
 /* Counts a batch at the end of the segment: facts and index; room was reserved. */
 void segment_add(struct log *log, struct segment *segment, const struct batch_header *header);

@@ -267,6 +267,8 @@ static struct err find_deleted(void *context, const char *name, bool is_dir)
 static struct err begin_run(struct store *store, const struct manifest_summary *summary,
                             struct diag *diag)
 {
+    if (summary->leader_epoch == INT32_MAX)
+        return diag_fail(diag, ERR_CORRUPT, "the leader epoch in %s cannot rise", store->dir);
     store->is_new = summary->is_new || summary->leader_epoch < 0;
     store->was_clean = summary->is_clean && !store->distrusts_pages;
     store->leader_epoch = store->is_new ? 0 : summary->leader_epoch + !store->was_clean;
@@ -320,6 +322,7 @@ static struct store *make_store(const struct store_options *options)
     map_init(&store->names.map, random_u64(options->random));
     os_mutex_init(&store->flush.lock);
     list_init(&store->flush.dirty);
+    store->flush.root_changes = STORE_ROOT_CHANGE_FIRST;
     os_mutex_init(&store->work.lock);
     list_init(&store->work.urgent);
     list_init(&store->work.aging);
