@@ -18,30 +18,30 @@ static struct err write_flags(struct buf *out, const struct command *command)
 static struct err write_bash(struct buf *out)
 {
     TRY(buf_print(out, "_headrace() {\n"
-                       "    local word=${COMP_WORDS[COMP_CWORD]} words=serve\n"
-                       "    case \"${COMP_WORDS[1]} ${COMP_WORDS[2]}\" in\n"));
+                       "    local word=${COMP_WORDS[COMP_CWORD]} words\n"
+                       "    case \"$COMP_CWORD ${COMP_WORDS[1]} ${COMP_WORDS[2]}\" in\n"));
     for (const struct command *const *at = commands; *at != NULL; at++) {
-        TRY(buf_print(out, "    \"%s%s\"*) words=\"", (*at)->words,
+        TRY(buf_print(out, "    [!%s]*\" %s%s\"*) words=\"",
+                      strchr((*at)->words, ' ') == NULL ? "1" : "12", (*at)->words,
                       strchr((*at)->words, ' ') == NULL ? " " : ""));
         TRY(write_flags(out, *at));
         TRY(buf_print(out, "\" ;;\n"));
     }
     TRY(buf_print(out, "    *)\n"
+                       "        words=\n"
                        "        if [ \"$COMP_CWORD\" = 1 ]; then\n"
                        "            words=\"serve topic group cluster config produce consume "
                        "completion\"\n"
-                       "        else\n"
-                       "            case ${COMP_WORDS[1]} in\n"));
+                       "        fi\n"));
     for (const struct command *const *at = commands; *at != NULL; at++) {
         const char *space = strchr((*at)->words, ' ');
         if (space != NULL)
-            TRY(buf_print(out, "            %.*s) words=\"$words %s\" ;;&\n",
+            TRY(buf_print(out,
+                          "        [ \"${COMP_WORDS[1]}\" = %.*s ] && [ \"$COMP_CWORD\" = 2 ] "
+                          "&& words=\"$words %s\"\n",
                           (int)(space - (*at)->words), (*at)->words, space + 1));
     }
-    return buf_print(out, "            esac\n"
-                          "            words=${words#serve}\n"
-                          "        fi\n"
-                          "        ;;\n"
+    return buf_print(out, "        ;;\n"
                           "    esac\n"
                           "    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
                           "}\n"

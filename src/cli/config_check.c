@@ -13,19 +13,17 @@ struct check {
 
 static const struct argp_option options[] = {
     {"given", 'g', NULL, 0, "Only what the file sets, no defaults", 0},
-    {"json", 'j', NULL, 0, "As JSON", 0},
+    {"format", 'f', "table|json", 0, "How to print them", 0},
     {0},
 };
 
 static struct err option(struct session *session, int key, char *argument)
 {
-    (void)argument;
-    if (key == 'g')
-        ((struct check *)session)->is_short = true;
-    else if (key == 'j')
-        session->format = OUTPUT_JSON;
-    else
+    if (key == 'f')
+        return session_format(session, argument);
+    if (key != 'g')
         return err_make(ERR_UNSUPPORTED);
+    ((struct check *)session)->is_short = true;
     return ERR_NONE;
 }
 

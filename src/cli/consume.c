@@ -87,8 +87,7 @@ static struct err option(struct session *session, int key, char *argument)
         return session_number(session, "--count", argument, 1, INT64_MAX, &consume->count_max);
     case KEY_GROUP:
         consume->group = argument;
-        session->flags[session->flag_count++] = (struct client_property){"group.id", argument};
-        return ERR_NONE;
+        return session_flag(session, "group.id", argument);
     case KEY_PARTITION:
         TRY(session_number(session, "--partition", argument, 0, INT32_MAX - 1, &number));
         consume->partition = (int32_t)number + 1;
@@ -108,6 +107,8 @@ static struct err drain(struct consume *consume)
 {
     struct buf *out = &consume->session.out;
     size_t size = out->size;
+    if (size == 0)
+        return ERR_NONE;
     bool written = fwrite(out->data, 1, size, consume->to) == size && fflush(consume->to) == 0;
     buf_clear(out);
     if (!written)
@@ -232,8 +233,8 @@ static struct err begin(struct consume *consume)
     struct session *session = &consume->session;
     if (consume->group != NULL &&
         (consume->is_ranged || consume->is_ended || consume->partition > 0))
-        return diag_fail(&session->diag, ERR_INVALID,
-                         "a group decides itself where it reads: -g goes without -o, -p and -e");
+        return session_misuse(
+            session, "a group decides itself where it reads: -g goes without -o, -p and -e");
     struct client_cluster cluster;
     TRY(client_cluster(session->client, session->words[0], &session->arena, &cluster,
                        &session->diag));

@@ -77,7 +77,7 @@ static struct err run(struct session *session)
     struct reset *reset = (struct reset *)session;
     const char *group = session->words[0];
     if (!reset->has_place)
-        return diag_fail(&session->diag, ERR_INVALID, "say where to with --to");
+        return session_misuse(session, "say where to with --to");
     struct client_cluster cluster;
     TRY(client_cluster(session->client, session->words[1], &session->arena, &cluster,
                        &session->diag));

@@ -62,28 +62,33 @@ static bool is_noun(const char *word)
     return false;
 }
 
+/* The command, or first word of one, that the words probably meant; NULL: none. */
+static const char *guess(struct span wanted)
+{
+    static const char *const first_words[] = {"serve", "topic", "group", "cluster", "config"};
+    struct suggestion near = {0};
+    for (const struct command *const *at = commands; *at != NULL; at++)
+        suggest_offer(&near, wanted, (*at)->words);
+    for (size_t i = 0; i < sizeof first_words / sizeof first_words[0]; i++)
+        suggest_offer(&near, wanted, first_words[i]);
+    return near.nearest;
+}
+
 /* Says what is wrong with the words and what may have been meant. */
 static int refuse(int argc, char **argv)
 {
-    char wanted[SUGGEST_WORD_SIZE_MAX];
-    bool has_noun = argc > 1 && is_noun(argv[0]);
     if (argc == 1 && is_noun(argv[0])) {
         print_commands(stderr, argv[0]);
         return EXIT_USAGE;
     }
-    (void)snprintf(wanted, sizeof wanted, has_noun ? "%s %s" : "%s", argv[0],
-                   argc > 1 ? argv[1] : "");
-    struct suggestion near = {0};
-    suggest_offer(&near, span_text(wanted), "serve");
-    for (const struct command *const *at = commands; *at != NULL; at++)
-        suggest_offer(&near, span_text(wanted), (*at)->words);
-    /* A misspelt noun before a verb. */
     char both[SUGGEST_WORD_SIZE_MAX];
     (void)snprintf(both, sizeof both, "%s %s", argv[0], argc > 1 ? argv[1] : "");
-    for (const struct command *const *at = commands; near.nearest == NULL && *at != NULL; at++)
-        suggest_offer(&near, span_text(both), (*at)->words);
-    if (near.nearest != NULL)
-        session_complain("there is no command %s; did you mean %s?", wanted, near.nearest);
+    const char *wanted = is_noun(argv[0]) ? both : argv[0];
+    const char *meant = guess(span_text(both));
+    if (meant == NULL)
+        meant = guess(span_text(wanted));
+    if (meant != NULL)
+        session_complain("there is no command %s; did you mean %s?", wanted, meant);
     else
         session_complain("there is no command %s; headrace --help lists them", wanted);
     return EXIT_USAGE;

@@ -103,9 +103,7 @@ static struct err option(struct session *session, int key, char *argument)
         produce->partition = (int32_t)number + 1;
         return ERR_NONE;
     case KEY_COMPRESSION:
-        session->flags[session->flag_count++] =
-            (struct client_property){"compression.type", argument};
-        return ERR_NONE;
+        return session_flag(session, "compression.type", argument);
     case KEY_NULL:
         produce->is_null_empty = true;
         return ERR_NONE;
@@ -234,10 +232,12 @@ static struct err send_from(struct produce *produce, const char *path)
     return diag_wrap(&session->diag, err, "%s", is_stdin ? "standard input" : path);
 }
 
-/* The bytes of all files; 0 where one cannot tell. */
+/* The bytes of all files; 0 where one cannot tell, or nobody looks. */
 static int64_t total_size(char **paths, size_t count)
 {
     int64_t total = 0;
+    if (isatty(STDERR_FILENO) != 1)
+        return 0;
     for (size_t i = 0; i < count; i++) {
         FILE *file = fopen(paths[i], "re");
         bool known = file != NULL && fseek(file, 0, SEEK_END) == 0;

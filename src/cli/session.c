@@ -40,6 +40,21 @@ struct err session_set(struct session *session, const char *name, const char *va
     return ERR_NONE;
 }
 
+struct err session_flag(struct session *session, const char *name, const char *value)
+{
+    if (session->flag_count == SESSION_PROPERTY_COUNT_MAX)
+        return diag_fail(&session->diag, ERR_LIMIT, "more than %d flags for the client",
+                         SESSION_PROPERTY_COUNT_MAX);
+    session->flags[session->flag_count++] = (struct client_property){name, value};
+    return ERR_NONE;
+}
+
+struct err session_misuse(struct session *session, const char *sentence)
+{
+    session->code = EXIT_USAGE;
+    return diag_fail(&session->diag, ERR_INVALID, "%s", sentence);
+}
+
 struct err session_pair(struct session *session, const char *option, const char *text,
                         struct client_property *out)
 {
@@ -63,6 +78,15 @@ struct err session_number(struct session *session, const char *option, const cha
                          "%s takes a whole number from %" PRId64 " to %" PRId64 ", not %s", option,
                          min, max, text);
     *out = number;
+    return ERR_NONE;
+}
+
+struct err session_format(struct session *session, const char *text)
+{
+    bool is_json = strcmp(text, "json") == 0;
+    if (!is_json && strcmp(text, "table") != 0)
+        return diag_fail(&session->diag, ERR_INVALID, "--format is table or json, not %s", text);
+    session->format = is_json ? OUTPUT_JSON : OUTPUT_TABLE;
     return ERR_NONE;
 }
 
@@ -107,6 +131,8 @@ enum exit_code session_report(struct err err, const struct diag *diag)
 struct err session_print(struct session *session)
 {
     size_t size = session->out.size;
+    if (size == 0)
+        return ERR_NONE;
     bool written = fwrite(session->out.data, 1, size, stdout) == size && fflush(stdout) == 0;
     buf_clear(&session->out);
     if (!written)
@@ -128,10 +154,7 @@ static struct err take_flag(struct session *session, const char *text)
     if (is_secret(flag.name))
         return diag_fail(&session->diag, ERR_INVALID,
                          "%s is a secret: put it into a profile or the environment", flag.name);
-    if (session->flag_count == SESSION_PROPERTY_COUNT_MAX)
-        return diag_fail(&session->diag, ERR_LIMIT, "too many -X");
-    session->flags[session->flag_count++] = flag;
-    return ERR_NONE;
+    return session_flag(session, flag.name, flag.value);
 }
 
 static struct err take_common(struct session *session, int key, char *argument)
@@ -151,11 +174,7 @@ static struct err take_common(struct session *session, int key, char *argument)
         session->timeout_ms = (int32_t)seconds * 1000;
         return ERR_NONE;
     case KEY_FORMAT:
-        if (strcmp(argument, "json") != 0 && strcmp(argument, "table") != 0)
-            return diag_fail(&session->diag, ERR_INVALID, "--format is table or json, not %s",
-                             argument);
-        session->format = strcmp(argument, "json") == 0 ? OUTPUT_JSON : OUTPUT_TABLE;
-        return ERR_NONE;
+        return session_format(session, argument);
     default:
         return err_make(ERR_UNSUPPORTED);
     }
@@ -183,7 +202,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     const struct command *command = session->command;
     switch (key) {
     case ARGP_KEY_INIT:
-        state->child_inputs[0] = session;
+        if (!command->is_offline)
+            state->child_inputs[0] = session;
         return 0;
     case ARGP_KEY_ARGS:
         session->words = state->argv + state->next;
@@ -291,7 +311,9 @@ int command_main(const struct command *command, int argc, char **argv)
     struct err err = command->is_offline ? ERR_NONE : session_connect(session);
     if (!err_failed(err))
         err = command->run(session);
-    enum exit_code code = err_failed(err) ? session_report(err, &session->diag) : session->code;
+    enum exit_code code = session_report(err, &session->diag);
+    if (session->code != EXIT_DONE)
+        code = session->code;
     client_close(session->client);
     buf_deinit(&session->out);
     arena_deinit(&session->arena);

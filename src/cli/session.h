@@ -44,11 +44,17 @@ struct session {
     int32_t timeout_ms;
     struct client *client;
     struct buf out;      /* for session_print */
-    enum exit_code code; /* of a run without error */
+    enum exit_code code; /* of a run without error; of one with, unless EXIT_DONE */
 };
 
 /* Adds a property; the texts live as long as the session. ERR_LIMIT. */
 MUST_USE struct err session_set(struct session *session, const char *name, const char *value);
+
+/* Adds a property as if by -X. ERR_LIMIT. */
+MUST_USE struct err session_flag(struct session *session, const char *name, const char *value);
+
+/* The error of words that do not fit together; the exit code will be EXIT_USAGE. */
+MUST_USE struct err session_misuse(struct session *session, const char *sentence);
 
 /* Splits "KEY=VALUE" in the arena. ERR_INVALID with a sentence that names the option. */
 MUST_USE struct err session_pair(struct session *session, const char *option, const char *text,
@@ -57,6 +63,9 @@ MUST_USE struct err session_pair(struct session *session, const char *option, co
 /* Reads a whole number within the bounds, both inclusive. ERR_INVALID with a sentence. */
 MUST_USE struct err session_number(struct session *session, const char *option, const char *text,
                                    int64_t min, int64_t max, int64_t *out);
+
+/* Sets the format: "table" or "json". ERR_INVALID with a sentence. */
+MUST_USE struct err session_format(struct session *session, const char *text);
 
 /* Fills properties from the environment and the profiles' file, and the client with them. */
 MUST_USE struct err session_connect(struct session *session);

@@ -57,14 +57,23 @@ static const char *column_name(const struct table *table, size_t column)
     return table->columns[column] + is_number(table, column);
 }
 
+/* Ends a row; empty cells at its end leave no blanks. */
+static struct err end_row(struct buf *out)
+{
+    while (out->size > 0 && out->data[out->size - 1] == ' ')
+        out->size--;
+    return buf_append(out, "\n", 1);
+}
+
 static struct err write_cell(const struct table *table, size_t column, const char *text,
                              size_t width)
 {
-    bool is_last = column + 1 == table->column_count;
     struct buf *out = &table->session->out;
     if (is_number(table, column))
-        return buf_print(out, "%*s%s", (int)width, text, is_last ? "\n" : "  ");
-    return is_last ? buf_print(out, "%s\n", text) : buf_print(out, "%-*s  ", (int)width, text);
+        TRY(buf_print(out, "%*s  ", (int)width, text));
+    else
+        TRY(buf_print(out, "%-*s  ", (int)width, text));
+    return column + 1 == table->column_count ? end_row(out) : ERR_NONE;
 }
 
 static struct err write_aligned(const struct table *table)

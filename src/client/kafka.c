@@ -14,7 +14,8 @@
 #define REACH_SLICE_MS 250
 #define REACH_REFUSED_COUNT 3
 
-/* Ours where the caller sets nothing: bounded memory, quick first contact, no silent creation. */
+/* Ours where the caller sets nothing: bounded memory, quick first contact, no silent creation, and
+ * no second of rest whenever the queue of received messages was full. */
 static const struct client_property defaults[] = {
     {"client.id", "headrace"},
     {"reconnect.backoff.ms", "50"},
@@ -32,7 +33,7 @@ static const struct client_property sender_defaults[] = {
 static const struct client_property receiver_defaults[] = {
     {"group.id", "headrace-cli"},          {"enable.partition.eof", "true"},
     {"enable.auto.offset.store", "false"}, {"auto.offset.reset", "earliest"},
-    {"fetch.wait.max.ms", "100"},
+    {"fetch.wait.max.ms", "100"},          {"fetch.queue.backoff.ms", "5"},
 };
 
 struct kafka *kafka_of(struct client *client)
