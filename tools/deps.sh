@@ -6,13 +6,15 @@
 # node-rdkafka is built once into .deps/rdkafka/, statically and without TLS, SASL and HTTP, which
 # nothing uses yet and which would cost memory and start-up time.
 #
+# librdkafka 2.12.0 includes curl's header even when built without curl, hence that package.
+#
 # Quiet and quick when there is nothing to do. Messages go to standard error.
 set -eu
 cd "$(dirname "$0")/.."
 
 PACKAGES="gcc g++ libc6-dev make cmake ninja-build pkg-config python3 clang clang-format clang-tidy
 libcmocka-dev libisal-dev libzstd-dev liblz4-dev libsnappy-dev zlib1g-dev libmicrohttpd-dev
-libclang-rt-14-dev"
+libclang-rt-14-dev libcurl4-openssl-dev"
 
 RDKAFKA_VERSION_MIN=2.12.0
 RDKAFKA_PACKAGE=node-rdkafka@3.6.1 # carries librdkafka 2.12.0
