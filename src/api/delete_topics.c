@@ -1,36 +1,58 @@
 /* delete_topics: topics by name or id, and with them the offsets committed for them. */
 #include "wire/delete_topics.h"
-#include "api/commit_wait.h"
 #include "api/error_map.h"
 #include "api/handlers.h"
 #include "broker/admin.h"
 
+/* One topic on its way out. */
+struct delete_wait {
+    struct deletion_observer observer;
+    struct delete_work *work;
+    struct delete_topics_response_topic *answer;
+};
+
+/* One request's work; in its arena. */
 struct delete_work {
-    struct commit_wait wait;
+    struct request *request;
     struct api *api;
     struct delete_topics_request asked;
     struct delete_topics_response response;
-    int64_t commit; /* of the last deletion; 0: none */
+    struct delete_wait *waits; /* by topic */
+    atomic_int waiting;        /* deletions not over, and one for the handler itself */
 };
 
+static void delete_done(struct deletion_observer *observer, struct err err)
+{
+    struct delete_wait *wait = LIST_ENTRY(observer, struct delete_wait, observer);
+    struct delete_work *work = wait->work;
+    if (err_failed(err))
+        wait->answer->error_code = error_map_partition(err);
+    if (atomic_fetch_sub(&work->waiting, 1) == 1)
+        request_wake(work->request);
+}
+
 /* Deletes a topic that exists. */
-static int16_t delete_topic(struct delete_work *work, struct topic *topic)
+static int16_t delete_topic(struct delete_work *work, struct topic *topic, struct delete_wait *wait)
 {
     if (!config_bool(work->api->broker->config, CONFIG_DELETE_TOPIC_ENABLE))
         return KAFKA_TOPIC_DELETION_DISABLED;
     if (span_equal_text(topic->name, TOPIC_METADATA) || span_equal_text(topic->name, TOPIC_OFFSETS))
         return KAFKA_INVALID_TOPIC_EXCEPTION;
-    struct err err = admin_delete_topic(work->api->broker, topic, &work->commit, NULL);
-    if (!err_failed(err))
-        coord_forget_topic(work->api->coord, topic->name);
-    return error_map_partition(err);
+    atomic_fetch_add(&work->waiting, 1);
+    struct err err = admin_delete_topic(work->api->broker, topic, &wait->observer, NULL);
+    if (err_failed(err)) {
+        atomic_fetch_sub(&work->waiting, 1);
+        return error_map_partition(err);
+    }
+    coord_forget_topic(work->api->coord, topic->name);
+    return KAFKA_NONE;
 }
 
 static struct err answer_topic(struct delete_work *work, struct span name, struct uuid id,
-                               struct delete_topics_response_topic *answer)
+                               struct delete_wait *wait)
 {
-    struct request *request = work->wait.request;
-    delete_topics_response_topic_init(answer);
+    struct request *request = work->request;
+    struct delete_topics_response_topic *answer = wait->answer;
     answer->name = name;
     answer->topic_id = id;
     bool is_by_id = span_is_null(name);
@@ -47,20 +69,48 @@ static struct err answer_topic(struct delete_work *work, struct span name, struc
     }
     struct err err = arena_copy(&request->arena, topic->name, &answer->name);
     answer->topic_id = topic->id;
-    if (!err_failed(err))
-        answer->error_code = delete_topic(work, topic);
+    int16_t code = err_failed(err) ? KAFKA_NONE : delete_topic(work, topic, wait);
+    if (code != KAFKA_NONE) /* else the observer may have written it already */
+        answer->error_code = code;
     topic_unref(topic);
     return err;
 }
 
 static struct err delete_resume(struct request *request)
 {
-    struct delete_work *work = request->parked;
-    TRY(work->wait.err);
+    const struct delete_work *work = request->parked;
     struct writer *writer;
     TRY(request_begin_reply(request, 0, &writer));
     TRY(delete_topics_response_encode(writer, request->version, &work->response));
     return request_end_reply(request);
+}
+
+/* Deletes all that is named. ERR_NO_MEMORY: nothing was deleted. */
+static struct err delete_all(struct delete_work *work)
+{
+    struct arena *arena = &work->request->arena;
+    bool has_ids = work->request->version >= 6;
+    int32_t count = has_ids ? work->asked.topics_count : work->asked.topic_names_count;
+    struct delete_topics_response_topic *answers =
+        arena_alloc_array(arena, (size_t)count, sizeof *answers);
+    work->waits = arena_alloc_array(arena, (size_t)count, sizeof *work->waits);
+    if (answers == NULL || work->waits == NULL)
+        return err_make(ERR_NO_MEMORY);
+    work->response.responses = answers;
+    work->response.responses_count = count;
+    for (int32_t i = 0; i < count; i++) {
+        delete_topics_response_topic_init(&answers[i]);
+        work->waits[i] = (struct delete_wait){
+            .observer = {.done = delete_done}, .work = work, .answer = &answers[i]};
+    }
+    for (int32_t i = 0; i < count; i++) {
+        struct span name = has_ids ? work->asked.topics[i].name : work->asked.topic_names[i];
+        struct uuid id = has_ids ? work->asked.topics[i].topic_id : UUID_ZERO;
+        struct err err = answer_topic(work, name, id, &work->waits[i]);
+        if (err_failed(err))
+            work->waits[i].answer->error_code = KAFKA_UNKNOWN_SERVER_ERROR;
+    }
+    return ERR_NONE;
 }
 
 struct err delete_topics_handle(struct request *request, struct api *api)
@@ -71,24 +121,15 @@ struct err delete_topics_handle(struct request *request, struct api *api)
     TRY(request_keep_body(request));
     TRY(delete_topics_request_decode(&request->body, request->version, &request->arena,
                                      &work->asked));
-    work->wait.request = request;
+    work->request = request;
     work->api = api;
+    atomic_init(&work->waiting, 1);
     request->parked = work;
     delete_topics_response_init(&work->response);
-    bool has_ids = request->version >= 6;
-    int32_t count = has_ids ? work->asked.topics_count : work->asked.topic_names_count;
-    work->response.responses =
-        arena_alloc_array(&request->arena, (size_t)count, sizeof *work->response.responses);
-    if (work->response.responses == NULL)
-        return err_make(ERR_NO_MEMORY);
-    work->response.responses_count = count;
-    for (int32_t i = 0; i < count; i++) {
-        struct span name = has_ids ? work->asked.topics[i].name : work->asked.topic_names[i];
-        struct uuid id = has_ids ? work->asked.topics[i].topic_id : UUID_ZERO;
-        TRY(answer_topic(work, name, id, &work->response.responses[i]));
-    }
-    if (work->commit > 0 &&
-        commit_wait_park_admin(&work->wait, api->broker, work->commit, delete_resume))
-        return ERR_NONE;
-    return delete_resume(request);
+    request_park(request, delete_resume);
+    struct err err = delete_all(work);
+    if (atomic_fetch_sub(&work->waiting, 1) > 1)
+        return ERR_NONE; /* the last deletion wakes the request */
+    request_unpark(request);
+    return err_failed(err) ? err : delete_resume(request);
 }

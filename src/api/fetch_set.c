@@ -270,6 +270,12 @@ static bool entry_has_news(const struct fetch_entry *entry, const struct fetch_l
     return is_told || !limits->is_incremental;
 }
 
+/* Whether there was more to read than found room, so that no watch will tell of it again. */
+static bool entry_has_more(const struct fetch_entry *entry)
+{
+    return entry->answer.high_watermark > entry->asked.fetch_offset;
+}
+
 /* Takes the dirty entries off their list, in order. */
 static struct err take_dirty(struct fetch_set *set, struct arena *arena,
                              struct fetch_entry ***entries, size_t *count)
@@ -299,8 +305,11 @@ struct err fetch_set_read(struct fetch_set *set, const struct fetch_limits *limi
     for (size_t i = 0; i < count; i++) {
         struct fetch_entry *entry = entries[i];
         entry_read(entry, limits, limits->size_max - found->size, found->size == 0);
-        if (!entry_has_news(entry, limits))
+        if (!entry_has_news(entry, limits)) {
+            if (entry_has_more(entry))
+                entry_mark_dirty(entry);
             continue;
+        }
         found->has_error = found->has_error || entry->answer.error_code != KAFKA_NONE ||
                            entry->answer.diverging_epoch.epoch >= 0;
         found->size += (int64_t)entry->slice.size;
@@ -308,6 +317,10 @@ struct err fetch_set_read(struct fetch_set *set, const struct fetch_limits *limi
     }
     /* To be looked at again: who has data goes to the end of the line, so that all get their turn.
      */
+    for (size_t i = 0; i < found->count; i++) {
+        if (found->entries[i]->slice.size == 0)
+            entry_mark_dirty(found->entries[i]);
+    }
     for (size_t i = 0; i < found->count; i++)
         entry_mark_dirty(found->entries[i]);
     return ERR_NONE;

@@ -237,8 +237,18 @@ static void session_closed(void *user)
     session_flush(session); /* may free the session */
 }
 
+/* The peer has taken every answer: a session that was full for it reads on. */
+static void session_drained(void *user)
+{
+    struct session *session = user;
+    CHECK_MAGIC(session, SESSION_MAGIC);
+    if (session->connection != NULL && !session->is_draining && !session_is_full(session))
+        connection_pause(session->connection, false);
+}
+
 static const struct connection_user session_vtable = {
     .data = session_data,
+    .drained = session_drained,
     .closed = session_closed,
 };
 

@@ -17,6 +17,28 @@ bool admin_wait(struct broker *broker, int64_t commit, struct partition_waiter *
     return partition_wait(metadata_log_partition(broker), waiter, err);
 }
 
+/* A deletion that waits until it is recorded. */
+struct deletion {
+    struct list link; /* in the broker's list */
+    struct partition_waiter waiter;
+    struct broker *broker;
+    struct topic *topic; /* the table's reference */
+    struct deletion_observer *observer;
+};
+
+/* Whether a topic of that name still has its files, as its deletion may yet be undone by a crash.
+ */
+static bool is_being_deleted(struct broker *broker, struct span name)
+{
+    bool is_found = false;
+    os_mutex_lock(&broker->table_lock);
+    LIST_EACH (&broker->deletions, link)
+        is_found =
+            is_found || span_equal(LIST_ENTRY(link, struct deletion, link)->topic->name, name);
+    os_mutex_unlock(&broker->table_lock);
+    return is_found;
+}
+
 static struct err check_collision(struct broker *broker, struct span name, struct diag *diag)
 {
     struct err err = ERR_NONE;
@@ -41,6 +63,9 @@ struct err admin_check_create(struct broker *broker, const struct admin_create *
         topic_unref(existing);
         return diag_fail(diag, ERR_EXISTS, "Topic '%.*s' already exists.", SPAN_ARGS(create->name));
     }
+    if (is_being_deleted(broker, create->name))
+        return diag_fail(diag, ERR_EXISTS, "Topic '%.*s' is marked for deletion.",
+                         SPAN_ARGS(create->name));
     if (create->partition_count > TOPIC_PARTITION_COUNT_MAX)
         return diag_fail(diag, ERR_LIMIT, "%d partitions are more than the %d a topic may have",
                          create->partition_count, TOPIC_PARTITION_COUNT_MAX);
@@ -97,22 +122,21 @@ struct err admin_create_topic(struct broker *broker, struct admin_create *create
     return err;
 }
 
-/* A deletion that waits until it is recorded. */
-struct deletion {
-    struct partition_waiter waiter;
-    struct broker *broker;
-    struct topic *topic; /* the table's reference */
-};
-
 /* Recorded, or the broker ends: then the next start drops the files (store_drop_unclaimed). */
-static void deletion_done(struct partition_waiter *waiter, struct err err)
+static void deletion_done(struct partition_waiter *waiter, struct err recorded)
 {
     struct deletion *deletion = LIST_ENTRY(waiter, struct deletion, waiter);
     struct topic *topic = deletion->topic;
+    struct err err = recorded;
     for (int32_t i = 0; i < topic->partition_count && !err_failed(err); i++) {
         uint64_t ticket;
         err = store_delete_log(deletion->broker->store, topic->partitions[i]->log, &ticket, NULL);
     }
+    os_mutex_lock(&deletion->broker->table_lock);
+    list_remove(&deletion->link);
+    os_mutex_unlock(&deletion->broker->table_lock);
+    if (deletion->observer != NULL)
+        deletion->observer->done(deletion->observer, recorded);
     topic_unref(topic);
     free(deletion);
 }
@@ -122,23 +146,29 @@ static struct err delete_locked(struct broker *broker, struct topic *topic,
 {
     if (atomic_load(&topic->is_deleted))
         return err_make(ERR_NOT_FOUND);
+    struct deletion_observer *observer = deletion->observer;
     TRY(metadata_log_deleted(broker, topic, commit, diag));
     atomic_store(&topic->is_deleted, true);
     struct topic *taken = broker_take_topic(broker, topic->id);
     CHECK(taken == topic);
-    *deletion =
-        (struct deletion){.waiter = {.done = deletion_done}, .broker = broker, .topic = topic};
+    *deletion = (struct deletion){
+        .waiter = {.done = deletion_done}, .broker = broker, .topic = topic, .observer = observer};
+    os_mutex_lock(&broker->table_lock);
+    list_append(&broker->deletions, &deletion->link);
+    os_mutex_unlock(&broker->table_lock);
     return ERR_NONE;
 }
 
-struct err admin_delete_topic(struct broker *broker, struct topic *topic, int64_t *commit,
-                              struct diag *diag)
+struct err admin_delete_topic(struct broker *broker, struct topic *topic,
+                              struct deletion_observer *observer, struct diag *diag)
 {
     struct deletion *deletion = calloc(1, sizeof *deletion);
     if (deletion == NULL)
         return err_make(ERR_NO_MEMORY);
+    int64_t commit;
+    deletion->observer = observer;
     os_mutex_lock(&broker->admin_lock);
-    struct err err = delete_locked(broker, topic, deletion, commit, diag);
+    struct err err = delete_locked(broker, topic, deletion, &commit, diag);
     os_mutex_unlock(&broker->admin_lock);
     if (err_failed(err)) {
         free(deletion);
@@ -148,7 +178,7 @@ struct err admin_delete_topic(struct broker *broker, struct topic *topic, int64_
     for (int32_t i = 0; i < count; i++)
         partition_close(topic_partition(topic, i));
     struct err outcome;
-    if (admin_wait(broker, *commit, &deletion->waiter, &outcome))
+    if (admin_wait(broker, commit, &deletion->waiter, &outcome))
         deletion_done(&deletion->waiter, outcome);
     return ERR_NONE;
 }

@@ -30,12 +30,19 @@ MUST_USE struct err admin_create_topic(struct broker *broker, struct admin_creat
 MUST_USE struct err admin_check_create(struct broker *broker, const struct admin_create *create,
                                        struct diag *diag);
 
+/* Someone who waits until a topic's files are gone and its name is free again. */
+struct deletion_observer {
+    /* Any thread, once. An error: the broker ended, or storage failed, before it was recorded. */
+    void (*done)(struct deletion_observer *observer, struct err err);
+};
+
 /*
- * Deletes a topic: gone from the table at once, its logs deleted when the change is durable.
- * ERR_NOT_FOUND where it is gone already.
+ * Deletes a topic: gone from the table at once, its logs deleted when the change is durable; until
+ * then its name is taken. observer (may be NULL) is told when all of that is over, perhaps before
+ * this returns, and not where this fails. ERR_NOT_FOUND where the topic is gone already.
  */
-MUST_USE struct err admin_delete_topic(struct broker *broker, struct topic *topic, int64_t *commit,
-                                       struct diag *diag);
+MUST_USE struct err admin_delete_topic(struct broker *broker, struct topic *topic,
+                                       struct deletion_observer *observer, struct diag *diag);
 
 /* Raises the number of partitions. ERR_INVALID unless count is more than there are; ERR_LIMIT. */
 MUST_USE struct err admin_add_partitions(struct broker *broker, struct topic *topic, int32_t count,

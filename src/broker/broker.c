@@ -273,6 +273,7 @@ struct err broker_create(const struct broker_setup *setup, struct broker **out, 
         .events = setup->events,
     };
     list_init(&broker->ticket_waiters);
+    list_init(&broker->deletions);
     os_mutex_init(&broker->admin_lock);
     os_mutex_init(&broker->table_lock);
     map_init(&broker->by_name, random_u64(setup->os->random));
@@ -298,24 +299,32 @@ static void each_partition(struct broker *broker, void (*visit)(struct partition
     }
 }
 
+void broker_stop(struct broker *broker)
+{
+    if (broker == NULL)
+        return;
+    CHECK_MAGIC(broker, BROKER_MAGIC);
+    each_partition(broker, partition_close);
+    tickets_finish(broker, UINT64_MAX, err_make(ERR_CLOSED));
+}
+
 struct err broker_close(struct broker *broker, bool is_clean, struct diag *diag)
 {
     if (broker == NULL)
         return ERR_NONE;
-    CHECK_MAGIC(broker, BROKER_MAGIC);
-    each_partition(broker, partition_close);
+    broker_stop(broker);
     struct err err = ERR_NONE;
     topic_unref(broker->metadata);
     size_t position = 0;
     const struct map_entry *entry;
     while ((entry = map_next(&broker->by_id, &position)) != NULL)
         topic_unref(entry->value);
+    map_deinit(&broker->by_name); /* before the last sync, whose failure visits all topics */
+    map_deinit(&broker->by_id);
     if (is_clean && broker->store != NULL)
         err = store_close(broker->store, diag);
     else
         store_abandon(broker->store);
-    map_deinit(&broker->by_name);
-    map_deinit(&broker->by_id);
     os_mutex_deinit(&broker->admin_lock);
     os_mutex_deinit(&broker->table_lock);
     broker->magic = 0;

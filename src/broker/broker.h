@@ -44,6 +44,7 @@ struct broker {
     int64_t producer_id_end;    /* under admin_lock: those below are recorded as given out */
     struct store_events events; /* the owner's; the store calls the broker first */
     struct list ticket_waiters; /* under table_lock */
+    struct list deletions;      /* under table_lock: not yet durable, see admin.c */
     int64_t producer_id_commit; /* under admin_lock: where that record becomes durable */
 };
 
@@ -61,6 +62,12 @@ struct broker_setup {
  */
 MUST_USE struct err broker_create(const struct broker_setup *setup, struct broker **out,
                                   struct diag *diag);
+
+/*
+ * Sends everyone who waits for durability home with ERR_CLOSED and refuses further appends, so that
+ * who waits can be freed before the broker. No thread serves any more. NULL is taken and ignored.
+ */
+void broker_stop(struct broker *broker);
 
 /*
  * Ends cleanly: closes all partitions, flushes, and frees. is_clean false leaves the data folder as

@@ -290,6 +290,7 @@ static struct err serve_close(struct serve *serve, bool is_clean, struct diag *d
 {
     listener_destroy(serve->http_door);
     http_destroy(serve->http);
+    broker_stop(serve->broker); /* a drain that took too long leaves waiters in reactor and coord */
     server_destroy(serve->server);
     api_destroy(serve->api);
     coord_destroy(serve->coord);

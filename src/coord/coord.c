@@ -240,19 +240,28 @@ static struct err load_partition(struct coord *coord, int32_t index, struct diag
     return diag_wrap(diag, err, "loading %s-%d", TOPIC_OFFSETS, index);
 }
 
-/* Members that were there before the restart have their session timeout to show up. */
-static void start_timers(struct coord *coord, int32_t index)
+/*
+ * Members that were there before the restart have their session timeout to show up. Groups whose
+ * every offset turned out to be deleted are none.
+ */
+static void start_groups(struct coord *coord, int32_t index)
 {
+    struct list vacant;
+    list_init(&vacant);
     size_t position = 0;
     const struct map_entry *entry;
     while ((entry = map_next(&coord->groups, &position)) != NULL) {
-        const struct group *group = entry->value;
+        struct group *group = entry->value;
         if (group->partition_index != index)
             continue;
         group_check(group);
+        if (group_is_vacant(group))
+            list_append(&vacant, &group->work);
         LIST_EACH (&group->members, link)
             membership_touch(LIST_ENTRY(link, struct member, link));
     }
+    for (struct list *link = list_pop(&vacant); link != NULL; link = list_pop(&vacant))
+        coord_drop_group(coord, LIST_ENTRY(link, struct group, work));
 }
 
 struct err coord_load_step(struct coord *coord, bool *is_more, struct diag *diag)
@@ -273,7 +282,7 @@ struct err coord_load_step(struct coord *coord, bool *is_more, struct diag *diag
     coord_lock(coord);
     coord->loads[index] = err_failed(err) ? LOAD_FAILED : LOAD_DONE;
     if (!err_failed(err))
-        start_timers(coord, index);
+        start_groups(coord, index);
     coord_unlock(coord);
     return err;
 }

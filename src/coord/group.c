@@ -4,7 +4,9 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/limits.h"
 #include "coord/coord_internal.h"
+#include "wire/records/consumer_protocol.h"
 
 const char *group_state_name(enum group_state state)
 {
@@ -108,6 +110,12 @@ void group_set_state(struct group *group, enum group_state state)
     CHECK(allowed[group->state][state]);
     group->state = state;
     group->state_ms = clock_wall_ms(group->coord->clock);
+}
+
+bool group_is_vacant(const struct group *group)
+{
+    return group->state == GROUP_EMPTY && group->generation == 0 && group->offsets.count == 0 &&
+           list_is_empty(&group->pending) && group->write_count == 0;
 }
 
 void group_check(const struct group *group)
@@ -379,6 +387,29 @@ struct span member_metadata(const struct member *member, struct span protocol_na
             return member->traits.protocols[i].metadata;
     }
     return span_text("");
+}
+
+bool group_may_read(const struct group *group, struct span topic)
+{
+    if (group->member_count == 0)
+        return false;
+    if (!span_equal_text(group->protocol_type, "consumer") || group->state != GROUP_STABLE)
+        return true;
+    bool is_found = false;
+    LIST_EACH (&group->members, link) {
+        const struct member *member = LIST_ENTRY(link, struct member, link);
+        struct consumer_protocol_subscription subscription;
+        struct reader reader;
+        struct arena arena;
+        reader_init(&reader, member_metadata(member, group->protocol_name));
+        arena_init(&arena, REQUEST_ARENA_SIZE_MAX);
+        struct err err = consumer_protocol_subscription_unpack(&reader, &arena, &subscription);
+        for (int32_t i = 0; !err_failed(err) && i < subscription.topics_count; i++)
+            is_found = is_found || span_equal(subscription.topics[i], topic);
+        is_found = is_found || err_failed(err);
+        arena_deinit(&arena);
+    }
+    return is_found;
 }
 
 bool group_is_leader(const struct group *group, const struct member *member)

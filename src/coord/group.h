@@ -122,6 +122,9 @@ void group_destroy(struct group *group);
 /* Moves along an allowed edge of the diagram. */
 void group_set_state(struct group *group, enum group_state state);
 
+/* Whether nothing is known of the group but its name: it never had members, nor has it offsets. */
+bool group_is_vacant(const struct group *group);
+
 /* Checks the invariants. */
 void group_check(const struct group *group);
 
@@ -170,6 +173,9 @@ struct span group_select_protocol(const struct group *group);
 
 /* The member's words under the protocol. */
 struct span member_metadata(const struct member *member, struct span protocol_name);
+
+/* Whether a member of a living group subscribes to the topic, or may. */
+bool group_may_read(const struct group *group, struct span topic);
 
 bool group_is_leader(const struct group *group, const struct member *member);
 

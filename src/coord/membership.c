@@ -164,6 +164,86 @@ static void join_again(struct group *group, struct member *member,
     rebalance_try_complete(group);
 }
 
+/* A static member's new id on its way to the disk; what to answer then. Spans are owned. */
+struct static_write {
+    struct partition_waiter waiter;
+    struct group *group;
+    struct coord_join *join;
+    struct span member_id;
+    struct span old_leader_id; /* null: the answer may say skip_assignment */
+    int32_t generation;
+    bool is_leader;
+};
+
+static void static_write_free(struct static_write *write)
+{
+    blob_free(&write->member_id);
+    blob_free(&write->old_leader_id);
+    free(write);
+}
+
+/* The record is durable, or never will be: answers, then frees. Under the lock. */
+static void static_written(struct static_write *write, struct err err)
+{
+    struct group *group = write->group;
+    const struct member *member = group_find_member(group, write->member_id);
+    bool is_running = group->state != GROUP_DEAD && group->generation == write->generation;
+    if (err_failed(err))
+        join_refuse(write->join, write->member_id, KAFKA_COORDINATOR_NOT_AVAILABLE);
+    else if (member == NULL)
+        join_refuse(write->join, write->member_id, KAFKA_UNKNOWN_MEMBER_ID);
+    else if (!is_running)
+        join_refuse(write->join, write->member_id, KAFKA_REBALANCE_IN_PROGRESS);
+    else
+        rebalance_answer_static(group, member, write->old_leader_id, write->is_leader, write->join);
+    group->write_count--;
+    if (group->state == GROUP_DEAD && group->write_count == 0)
+        group_destroy(group);
+    static_write_free(write);
+}
+
+static void static_durable(struct partition_waiter *waiter, struct err err)
+{
+    struct static_write *write = LIST_ENTRY(waiter, struct static_write, waiter);
+    struct coord *coord = write->group->coord;
+    coord_lock(coord);
+    static_written(write, err);
+    coord_unlock(coord);
+}
+
+/*
+ * Records the group with the member's new id and answers once that is durable: after a crash the
+ * id would otherwise be fenced by the one before it. Takes old_leader_id.
+ */
+static void join_static_record(struct group *group, const struct member *member, bool is_leader,
+                               struct span old_leader_id, struct coord_join *join)
+{
+    struct static_write *write = calloc(1, sizeof *write);
+    if (write == NULL) {
+        blob_free(&old_leader_id);
+        join_refuse(join, member->id, KAFKA_COORDINATOR_NOT_AVAILABLE);
+        return;
+    }
+    *write = (struct static_write){.waiter = {.done = static_durable},
+                                   .group = group,
+                                   .join = join,
+                                   .old_leader_id = old_leader_id,
+                                   .generation = group->generation,
+                                   .is_leader = is_leader};
+    struct err err = blob_copy(member->id, &write->member_id);
+    if (!err_failed(err))
+        err = group_log_write(group, &write->waiter.offset);
+    if (err_failed(err)) {
+        static_write_free(write);
+        join_refuse(join, member->id, KAFKA_COORDINATOR_NOT_AVAILABLE);
+        return;
+    }
+    group->write_count++;
+    struct partition *partition = coord_partition(group->coord, group->partition_index);
+    if (partition_wait(partition, &write->waiter, &err))
+        static_written(write, err);
+}
+
 /* A static member came back under a new id (KIP-345, KIP-814). */
 static void join_static_again(struct group *group, struct member *member,
                               const struct join_group_request *request,
@@ -192,11 +272,10 @@ static void join_static_again(struct group *group, struct member *member,
         join_again(group, member, request, client, join);
     } else {
         membership_touch(member);
-        int64_t unused;
-        struct err ignored = group_log_write(group, &unused); /* lost: it comes back once more */
-        (void)ignored;
-        rebalance_answer_static(group, member, client->version >= 9 ? SPAN_NULL : old_leader_id,
-                                is_leader, join);
+        if (client->version >= 9)
+            blob_free(&old_leader_id);
+        join_static_record(group, member, is_leader, old_leader_id, join);
+        old_leader_id = SPAN_NULL;
     }
     blob_free(&old_leader_id);
 }
@@ -271,6 +350,8 @@ static void join_known(struct group *group, const struct join_group_request *req
 
 static int16_t check_join(const struct coord *coord, const struct join_group_request *request)
 {
+    if (request->group_id.size == 0)
+        return KAFKA_INVALID_GROUP_ID;
     if (request->session_timeout_ms <
             config_number(coord->config, CONFIG_GROUP_MIN_SESSION_TIMEOUT_MS) ||
         request->session_timeout_ms >
@@ -279,12 +360,22 @@ static int16_t check_join(const struct coord *coord, const struct join_group_req
     return KAFKA_NONE;
 }
 
-/* Whether one more member would be too many. Members that wait in a rebalance may come back. */
+/*
+ * Whether one more member would be too many. During a rebalance those count who have come back, as
+ * not all others will.
+ */
 static bool group_is_full(const struct group *group, struct span member_id)
 {
     int64_t count_max = config_number(group->coord->config, CONFIG_GROUP_MAX_SIZE);
-    bool is_in = group_find_member(group, member_id) != NULL;
-    return !is_in && group->member_count >= count_max;
+    const struct member *member = group_find_member(group, member_id);
+    if (group->state != GROUP_PREPARING)
+        return member == NULL && group->member_count >= count_max;
+    if (member != NULL && member->join != NULL)
+        return false;
+    int64_t count = 0;
+    LIST_EACH (&group->members, link)
+        count += LIST_ENTRY(link, struct member, link)->join != NULL;
+    return count >= count_max;
 }
 
 void coord_join_group(struct coord *coord, const struct join_group_request *request,
@@ -294,9 +385,9 @@ void coord_join_group(struct coord *coord, const struct join_group_request *requ
     coord_lock(coord);
     struct group *group = NULL;
     bool is_unknown = request->member_id.size == 0;
-    int16_t code = coord_find_group(coord, request->group_id, is_unknown, &group);
+    int16_t code = check_join(coord, request);
     if (code == KAFKA_NONE)
-        code = check_join(coord, request);
+        code = coord_find_group(coord, request->group_id, is_unknown, &group);
     if (code == KAFKA_NONE && group == NULL)
         code = KAFKA_UNKNOWN_MEMBER_ID;
     if (code == KAFKA_NONE && group_is_full(group, request->member_id))
@@ -312,6 +403,13 @@ void coord_join_group(struct coord *coord, const struct join_group_request *requ
     if (code == KAFKA_NONE)
         group_check(group);
     coord_unlock(coord);
+}
+
+/* Members belong to groups with names; only offsets may be kept under an empty one. */
+static int16_t find_existing(struct coord *coord, struct span group_id, struct group **group)
+{
+    return group_id.size == 0 ? KAFKA_INVALID_GROUP_ID
+                              : coord_find_group(coord, group_id, false, group);
 }
 
 static void sync_refuse(struct coord_sync *sync, int16_t error_code)
@@ -353,7 +451,7 @@ void coord_sync_group(struct coord *coord, const struct sync_group_request *requ
     coord_lock(coord);
     struct group *group = NULL;
     struct member *member = NULL;
-    int16_t code = coord_find_group(coord, request->group_id, false, &group);
+    int16_t code = find_existing(coord, request->group_id, &group);
     if (code == KAFKA_NONE)
         code = check_sync(group, request, &member);
     if (code != KAFKA_NONE) {
@@ -391,7 +489,7 @@ int16_t coord_heartbeat(struct coord *coord, const struct heartbeat_request *req
     CHECK_MAGIC(coord, COORD_MAGIC);
     coord_lock(coord);
     struct group *group = NULL;
-    int16_t code = coord_find_group(coord, request->group_id, false, &group);
+    int16_t code = find_existing(coord, request->group_id, &group);
     if (code == KAFKA_NONE)
         code = heartbeat_locked(group, request);
     coord_unlock(coord);
@@ -444,7 +542,7 @@ struct err coord_leave_group(struct coord *coord, const struct leave_group_reque
     coord_lock(coord);
     struct group *group = NULL;
     struct err err = ERR_NONE;
-    response->error_code = coord_find_group(coord, request->group_id, false, &group);
+    response->error_code = find_existing(coord, request->group_id, &group);
     if (response->error_code == KAFKA_NONE && version >= 3)
         err = leave_several(group, request, arena, response);
     else if (response->error_code == KAFKA_NONE)

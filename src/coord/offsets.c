@@ -13,7 +13,6 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "coord/coord_internal.h"
-#include "wire/records/consumer_protocol.h"
 #include "wire/records/offset_commit.h"
 
 struct committed_value {
@@ -353,6 +352,11 @@ static struct err commit_apply(struct commit_work *work, struct span topic,
     (void)code;
     struct committed *committed = find(work->group, topic, partition->partition_index);
     CHECK(committed != NULL);
+    if (committed->latest_end == work->end_offset) { /* named twice: the last words are staged */
+        committed->latest.offset = partition->committed_offset;
+        committed->latest.leader_epoch = partition->committed_leader_epoch;
+        return ERR_NONE;
+    }
     struct committed_value value = {.offset = partition->committed_offset,
                                     .leader_epoch = partition->committed_leader_epoch,
                                     .metadata = committed->staged,
@@ -410,6 +414,8 @@ struct err coord_commit_offsets(struct coord *coord, const struct offset_commit_
         internal_batch_init(&work.batch, clock_wall_ms(coord->clock));
         commit_append(&work, commit);
         internal_batch_deinit(&work.batch);
+        if (group_is_vacant(work.group)) /* made for a commit that came to nothing */
+            coord_drop_group(coord, work.group);
     }
     coord_unlock(coord);
     return err;
@@ -546,34 +552,19 @@ struct err coord_fetch_offsets(struct coord *coord,
     return err;
 }
 
-/* Whether a member of a living group subscribes to the topic, or may. */
-static bool is_subscribed(const struct group *group, struct span topic)
+/* Whose members' topics are not known keeps all of its offsets while it has members. */
+static int16_t check_delete(const struct group *group)
 {
-    if (group->member_count == 0)
-        return false;
-    if (!span_equal_text(group->protocol_type, "consumer") || group->state != GROUP_STABLE)
-        return true;
-    bool is_found = false;
-    LIST_EACH (&group->members, link) {
-        const struct member *member = LIST_ENTRY(link, struct member, link);
-        struct consumer_protocol_subscription subscription;
-        struct reader reader;
-        struct arena arena;
-        reader_init(&reader, member_metadata(member, group->protocol_name));
-        arena_init(&arena, REQUEST_ARENA_SIZE_MAX);
-        struct err err = consumer_protocol_subscription_unpack(&reader, &arena, &subscription);
-        for (int32_t i = 0; !err_failed(err) && i < subscription.topics_count; i++)
-            is_found = is_found || span_equal(subscription.topics[i], topic);
-        is_found = is_found || err_failed(err);
-        arena_deinit(&arena);
-    }
-    return is_found;
+    if (group == NULL)
+        return KAFKA_GROUP_ID_NOT_FOUND;
+    bool is_known = span_equal_text(group->protocol_type, "consumer");
+    return group->member_count > 0 && !is_known ? KAFKA_NON_EMPTY_GROUP : KAFKA_NONE;
 }
 
 static struct err delete_one(struct group *group, struct span topic, int32_t partition,
                              struct internal_batch *batch, int16_t *code)
 {
-    if (is_subscribed(group, topic)) {
+    if (group_may_read(group, topic)) {
         *code = KAFKA_GROUP_SUBSCRIBED_TO_TOPIC;
         return ERR_NONE;
     }
@@ -631,8 +622,8 @@ struct err coord_delete_offsets(struct coord *coord, const struct offset_delete_
     struct err err = ERR_NONE;
     coord_lock(coord);
     response->error_code = coord_find_group(coord, request->group_id, false, &group);
-    if (response->error_code == KAFKA_NONE && group == NULL)
-        response->error_code = KAFKA_GROUP_ID_NOT_FOUND;
+    if (response->error_code == KAFKA_NONE)
+        response->error_code = check_delete(group);
     if (response->error_code == KAFKA_NONE) {
         struct internal_batch batch;
         internal_batch_init(&batch, clock_wall_ms(coord->clock));
@@ -652,16 +643,17 @@ struct err coord_delete_offsets(struct coord *coord, const struct offset_delete_
 }
 
 /* Kafka's rule: while the group lives, what it no longer subscribes to; once empty, all of it. */
-static bool has_expired(const struct group *group, const struct committed *committed,
-                        int64_t now_ms, int64_t kept_ms)
+static bool has_expired(const struct group *group, struct committed *committed, int64_t now_ms,
+                        int64_t kept_ms)
 {
+    settle(group, committed);
     if (committed->latest_end != 0)
         return false;
     bool is_simple = span_is_null(group->protocol_type) || group->protocol_type.size == 0;
     int64_t since_ms = committed->shown.commit_ms;
     if (!is_simple && group->state == GROUP_EMPTY && group->state_ms > since_ms)
         since_ms = group->state_ms;
-    if (group->state != GROUP_EMPTY && is_subscribed(group, key_topic(committed)))
+    if (group->state != GROUP_EMPTY && group_may_read(group, key_topic(committed)))
         return false;
     return now_ms - since_ms >= kept_ms;
 }
@@ -677,7 +669,7 @@ static void expire_group(struct group *group, int64_t now_ms, int64_t kept_ms)
     const struct map_entry *entry;
     struct err err = ERR_NONE;
     while (!err_failed(err) && (entry = map_next(&group->offsets, &position)) != NULL) {
-        const struct committed *committed = entry->value;
+        struct committed *committed = entry->value;
         if (!has_expired(group, committed, now_ms, kept_ms))
             continue;
         expired++;

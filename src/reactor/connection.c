@@ -146,11 +146,15 @@ static void connection_flush(struct connection *connection)
     }
     if (connection->state == CONNECTION_CLOSED)
         return;
-    if (list_is_empty(&connection->pieces) && connection->state == CONNECTION_DRAINING) {
+    bool is_empty = list_is_empty(&connection->pieces);
+    if (is_empty && connection->state == CONNECTION_DRAINING) {
         connection_close(connection);
         return;
     }
     connection_update_watch(connection);
+    bool is_told = is_empty && connection->state == CONNECTION_OPEN;
+    if (is_told && connection->vtable != NULL && connection->vtable->drained != NULL)
+        connection->vtable->drained(connection->user);
 }
 
 /* Offers bytes to the user; returns how many are done with. */

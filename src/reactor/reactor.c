@@ -68,10 +68,11 @@ void reactor_destroy(struct reactor *reactor)
     if (reactor == NULL)
         return;
     CHECK_MAGIC(reactor, REACTOR_MAGIC);
-    LIST_EACH (&reactor->connections, link)
-        connection_close(connection_from_link(link));
-    while (!mail_is_empty(reactor))
-        mail_run_all(reactor);
+    while (!list_is_empty(&reactor->connections) || !mail_is_empty(reactor)) {
+        LIST_EACH (&reactor->connections, link)
+            connection_close(connection_from_link(link));
+        mail_run_all(reactor); /* may open connections */
+    }
     reactor_bury(reactor);
     poller_close(reactor->os->net, reactor->poller);
     os_mutex_deinit(&reactor->mail_lock);

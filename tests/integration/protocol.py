@@ -153,6 +153,14 @@ class Creation(case.BrokerCase):
         self.assertEqual(self.produce("t", b"newer"), 1)
 
 
+    def test_name_is_free_as_soon_as_the_deletion_is_answered(self):
+        for number in range(200):
+            self.create("t")
+            if number % 2:
+                self.produce("t", b"x")
+            self.assertEqual(wire.topic_answer(self.client.ask(wire.delete_topic("t"))), 0)
+
+
 class Acks(case.BrokerCase):
     def test_error_under_acks_0_closes_the_connection(self):
         self.client.send(wire.produce("absent", 0, [b"x"], acks=0))
@@ -303,6 +311,24 @@ class Groups(case.BrokerCase):
         for thread in threads:
             thread.join()
         self.assertEqual(generations, [(0, 1)] * 3)
+
+
+class SlowReaders(case.BrokerCase):
+    def test_reader_that_was_slow_is_read_on_once_it_has_taken_its_answers(self):
+        self.create("t")
+        for _ in range(24):
+            self.produce("t", bytes(900000))
+        client = self.broker.client()
+        client.socket.settimeout(10)
+        client.send(wire.fetch("t", 0, 0, bytes_max=40 << 20))
+        size, = struct.unpack(">i", client.exactly(4))  # so much is on its way: the queue is full
+        self.assertGreater(size, 20 << 20)
+        client.send(wire.list_offsets("t", 0, -1))
+        time.sleep(0.2)  # nothing tells from outside that the broker has refused to read on
+        left = size
+        while left > 0:
+            left -= len(client.socket.recv(min(left, 1 << 20)))
+        self.assertIsNotNone(client.receive())
 
 
 class Pages(case.BrokerCase):
