@@ -8,7 +8,7 @@ FUZZ_SECONDS ?= 10
 export CTEST_OUTPUT_ON_FAILURE = 1
 
 .PHONY: help deps deps-interop configure build run test unit integration check tidy lint fmt \
-	asan tsan fuzz cov protocol interop clean
+	asan tsan fuzz cov protocol interop bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -56,8 +56,8 @@ fuzz: deps ## Each fuzz target for FUZZ_SECONDS
 	@cmake --preset fuzz -DHEADRACE_FUZZ_SECONDS=$(FUZZ_SECONDS) >/dev/null
 	@ninja -C build/fuzz -j $(JOBS) && ctest --test-dir build/fuzz -L fuzz
 
-cov: ## Line coverage of the unit tests
-	@$(MAKE) --no-print-directory PRESET=cov unit
+cov: ## Line coverage of the tests
+	@$(MAKE) --no-print-directory PRESET=cov test
 	@tools/coverage.sh build/cov
 
 protocol: build deps-interop ## The codec against Apache Kafka's own definitions and classes
@@ -65,6 +65,10 @@ protocol: build deps-interop ## The codec against Apache Kafka's own definitions
 
 interop: build deps-interop ## Real clients in six languages; writes docs/clients.md
 	@python3 tests/interop/run.py --server headrace --binary $(B)/headrace
+
+bench: build ## Measure what the README promises, and the storage layer alone
+	@python3 tests/bench/promises.py --binary $(B)/headrace
+	@ninja -C $(B) storage_bench && $(B)/storage_bench
 
 clean: ## Remove all that was built
 	@rm -rf build
