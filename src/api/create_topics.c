@@ -65,7 +65,7 @@ static int16_t check_numbers(const struct create_work *work,
         code = KAFKA_INVALID_REPLICATION_FACTOR;
         err = diag_fail(diag, ERR_INVALID,
                         "replication.factor is %d, but one machine keeps one copy: use 1, or -1 "
-                        "for default.replication.factor.",
+                        "for the default.",
                         asked->replication_factor);
     } else if (asked->num_partitions == 0 || asked->num_partitions < -1) {
         code = KAFKA_INVALID_PARTITIONS;

@@ -27,6 +27,8 @@ static void delete_done(struct deletion_observer *observer, struct err err)
     struct delete_work *work = wait->work;
     if (err_failed(err))
         wait->answer->error_code = error_map_partition(err);
+    else /* not earlier: until it is recorded, a crash brings the topic back, with its offsets */
+        coord_forget_topic(work->api->coord, wait->answer->name);
     if (atomic_fetch_sub(&work->waiting, 1) == 1)
         request_wake(work->request);
 }
@@ -44,7 +46,6 @@ static int16_t delete_topic(struct delete_work *work, struct topic *topic, struc
         atomic_fetch_sub(&work->waiting, 1);
         return error_map_partition(err);
     }
-    coord_forget_topic(work->api->coord, topic->name);
     return KAFKA_NONE;
 }
 

@@ -92,6 +92,7 @@ static struct err fill_topics(struct fetch_found *found, struct arena *arena,
         arena_alloc_array(arena, found->count, sizeof *partitions);
     if (topics == NULL || partitions == NULL)
         return err_make(ERR_NO_MEMORY);
+    response->responses = topics; /* at once, so that drop_passed finds what was passed */
     for (size_t i = 0; i < found->count; i++) {
         struct fetch_entry *entry = found->entries[i];
         TRY(fill_records(entry, arena));
@@ -106,7 +107,6 @@ static struct err fill_topics(struct fetch_found *found, struct arena *arena,
         entry->told_watermark = entry->answer.high_watermark;
         entry->told_start = entry->answer.log_start_offset;
     }
-    response->responses = topics;
     return ERR_NONE;
 }
 

@@ -58,6 +58,10 @@ struct err admin_check_create(struct broker *broker, const struct admin_create *
                               struct diag *diag)
 {
     TRY(topic_check_name(create->name, diag));
+    if (topic_name_is_internal(create->name) && !create->is_internal)
+        return diag_fail(diag, ERR_INVALID,
+                         "Topic '%.*s' is internal: the broker makes it when it needs it.",
+                         SPAN_ARGS(create->name));
     struct topic *existing = broker_find_topic(broker, create->name);
     if (existing != NULL) {
         topic_unref(existing);

@@ -23,11 +23,6 @@ struct ticket_waiter {
 
 #define BROKER_MAGIC 0x42524f4bU /* "BROK" */
 
-/* Internal topics, by their established names and our own. */
-#define TOPIC_OFFSETS "__consumer_offsets"
-#define TOPIC_TRANSACTIONS "__transaction_state"
-#define TOPIC_METADATA "__headrace_metadata"
-
 struct broker {
     uint32_t magic;
     const struct os *os;

@@ -35,7 +35,11 @@
 #define WHY_ZOOKEEPER "ZooKeeper went with Kafka 4.0"
 #define WHY_GONE "Kafka 4.0 removed it"
 
+#define WHY_REMOVAL "a deleted segment's file goes with the next background step"
+
 const struct config_known config_known[] = {
+    {"default.replication.factor", WHY_REPLICAS},
+    {"log.segment.delete.delay.ms", WHY_REMOVAL},
     {"add.partitions.to.txn.retry.backoff.max.ms", WHY_TRANSACTIONS},
     {"add.partitions.to.txn.retry.backoff.ms", WHY_TRANSACTIONS},
     {"transaction.abort.timed.out.transaction.cleanup.interval.ms", WHY_TRANSACTIONS},

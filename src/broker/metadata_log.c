@@ -167,7 +167,7 @@ static struct err replay_created(struct replay_state *state, struct reader *read
     if (err_failed(topic_check_name(created.name, NULL)) || created.partition_count < 1)
         return err_make(ERR_CORRUPT);
     struct topic *topic;
-    bool is_internal = created.name.size > 2 && memcmp(created.name.data, "__", 2) == 0;
+    bool is_internal = topic_name_is_internal(created.name);
     TRY(topic_create(created.name, created.topic_id, is_internal, &topic));
     struct topic_overrides overrides = {0};
     struct err err = ERR_NONE;

@@ -180,6 +180,12 @@ struct err topic_check_name(struct span name, struct diag *diag)
     return ERR_NONE;
 }
 
+bool topic_name_is_internal(struct span name)
+{
+    return span_equal_text(name, TOPIC_OFFSETS) || span_equal_text(name, TOPIC_TRANSACTIONS) ||
+           span_equal_text(name, TOPIC_METADATA);
+}
+
 bool topic_names_collide(struct span a, struct span b)
 {
     if (a.size != b.size)

@@ -14,6 +14,11 @@
 #include "broker/partition.h"
 #include "broker/topic_config.h"
 
+/* Internal topics, by their established names and our own. */
+#define TOPIC_OFFSETS "__consumer_offsets"
+#define TOPIC_TRANSACTIONS "__transaction_state"
+#define TOPIC_METADATA "__headrace_metadata"
+
 /* Kafka's longest topic name: 249 bytes leave room for "-<partition>.<id>.deleted" in 255. */
 #define TOPIC_NAME_SIZE_MAX 249
 
@@ -74,6 +79,9 @@ MUST_USE struct err topic_read_overrides(struct topic *topic, struct topic_overr
  * Kafka's sentence.
  */
 MUST_USE struct err topic_check_name(struct span name, struct diag *diag);
+
+/* Whether the name is one of the internal topics', which clients may not write to or make. */
+bool topic_name_is_internal(struct span name);
 
 /* Whether two names would be one as metrics, where "." and "_" are the same. */
 bool topic_names_collide(struct span a, struct span b);

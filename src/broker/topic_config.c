@@ -45,7 +45,7 @@ static const struct {
     {"compression.gzip.level", "batches are stored as the producer compressed them"},
     {"compression.lz4.level", "batches are stored as the producer compressed them"},
     {"compression.zstd.level", "batches are stored as the producer compressed them"},
-    {"file.delete.delay.ms", "log.segment.delete.delay.ms of the broker holds for all topics"},
+    {"file.delete.delay.ms", "a deleted segment's file goes with the next background step"},
     {"flush.messages", "flushing follows acks and headrace.flush"},
     {"flush.ms", "flushing follows acks and headrace.flush"},
     {"follower.replication.throttled.replicas", "one machine keeps one copy of each partition"},

@@ -153,6 +153,16 @@ class Creation(case.BrokerCase):
         self.assertEqual(self.produce("t", b"newer"), 1)
 
 
+    def test_internal_topics_are_not_made_by_clients(self):
+        for name in ("__consumer_offsets", "__transaction_state", "__headrace_metadata"):
+            self.assertNotEqual(wire.topic_answer(self.client.ask(wire.create_topic(name, 1))), 0)
+
+    def test_other_names_with_underscores_stay_writable_over_a_restart(self):
+        self.create("__history")
+        self.produce("__history", b"x")
+        self.restart()
+        self.assertEqual(self.produce("__history", b"y"), 1)
+
     def test_name_is_free_as_soon_as_the_deletion_is_answered(self):
         for number in range(200):
             self.create("t")

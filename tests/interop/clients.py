@@ -27,6 +27,7 @@ class Client:
     builds: list
     command: list  # the driver's argv, before the broker's address
     lacks: dict = dataclasses.field(default_factory=dict)
+    relays: bool = False  # the driver passes on what a tool says that commits by itself
 
     def can(self, ability):
         return ability not in self.lacks
@@ -51,6 +52,7 @@ CLIENTS = [
         [*toolchains.java_command(f"{toolchains.OUT}/java"), "Driver"]),
     Client(
         "kafka-tools", "Kafka's tools", ["jars"], python("kafka-tools", sys.executable),
+        relays=True,
         lacks={
             "timestamps": TOOLS_NO_OPTION,
             "partitions-chosen": TOOLS_NO_OPTION,
@@ -59,6 +61,7 @@ CLIENTS = [
         }),
     Client(
         "kcat", "kcat", ["system"], python("kcat", sys.executable),
+        relays=True,
         lacks={
             "timestamps": "kcat -P has no option for it",
             "headers-binary": "kcat -H takes text",
