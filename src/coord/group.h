@@ -62,9 +62,8 @@ struct member {
     struct coord_join *join;
     struct coord_sync *sync;
     struct timer session;
-    bool is_new;         /* has not been through a whole rebalance */
-    bool has_synced;     /* in this generation */
-    bool is_skipping_ok; /* its join was of a version that knows skip_assignment */
+    bool is_new;     /* has not been through a whole rebalance */
+    bool has_synced; /* in this generation */
 };
 
 /* An id that was given out and not yet used (KIP-394). */

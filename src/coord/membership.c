@@ -116,7 +116,6 @@ static void join_as_new(struct group *group, const struct join_group_request *re
         join_refuse(join, request->member_id, KAFKA_COORDINATOR_NOT_AVAILABLE);
         return;
     }
-    member->is_skipping_ok = client->version >= 9;
     if (group->state == GROUP_PREPARING)
         group->rebalance.has_newcomer = true;
     bool is_waiting_already = group->state == GROUP_PREPARING;
@@ -155,7 +154,6 @@ static void join_again(struct group *group, struct member *member,
         join_refuse(join, member->id, KAFKA_COORDINATOR_NOT_AVAILABLE);
         return;
     }
-    member->is_skipping_ok = client->version >= 9;
     rebalance_answer_join(group, member, KAFKA_UNKNOWN_MEMBER_ID);
     if (group->state != GROUP_PREPARING)
         rebalance_prepare(group);
