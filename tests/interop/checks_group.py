@@ -52,9 +52,10 @@ class Work:
 
     def believe(self, member, floor):
         """What a killed tool had committed counts as handled: its last words may have died with
-        the driver that was passing them on."""
-        for partition, offset in floor.items():
-            for at in range(max(offset, 0)):
+        the driver that was passing them on. Of its own partitions only: the words of the others
+        may still be on their way."""
+        for partition in member.assigned or ():
+            for at in range(max(floor[partition], 0)):
                 self.first.setdefault((partition, at), member.name)
 
     def finished(self):
