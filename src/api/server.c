@@ -221,6 +221,14 @@ int64_t server_connection_count(const struct server *server)
     return count;
 }
 
+int64_t server_paused_count(const struct server *server)
+{
+    int64_t count = 0;
+    for (size_t i = 0; i < server->shard_count; i++)
+        count += reactor_paused_count(server->shards[i].reactor);
+    return count;
+}
+
 void server_drain(struct server *server)
 {
     for (size_t i = 0; i < server->shard_count; i++)

@@ -30,6 +30,9 @@ struct reactor *server_reactor(struct server *server, size_t index);
 /* Open connections on all reactors. Any thread. */
 int64_t server_connection_count(const struct server *server);
 
+/* How many of them are not read: too many requests under way, or answers not taken. Any thread. */
+int64_t server_paused_count(const struct server *server);
+
 /*
  * Stops accepting and reading; sessions end when their last answer is sent. Any thread; the
  * reactors go on being stepped until server_is_drained, or until the caller has waited enough.

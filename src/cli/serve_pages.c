@@ -249,6 +249,9 @@ static struct err print_storage(struct buf *out, struct serve *serve)
     TRY(print_value(out, "kafka_brokers", "gauge", "Brokers of the cluster.", 1));
     TRY(print_value(out, "kafka_server_socketservermetrics_connection_count", "gauge",
                     "Open client connections.", (uint64_t)server_connection_count(serve->server)));
+    TRY(print_value(out, "headrace_server_paused_connections", "gauge",
+                    "Client connections not read until answers are taken or requests are done.",
+                    (uint64_t)server_paused_count(serve->server)));
     TRY(print_value(out, "headrace_storage_append_bytes_total", "counter",
                     "Bytes of record batches appended.", stats.append_size));
     TRY(print_value(out, "headrace_storage_appends_total", "counter", "Record batches appended.",

@@ -330,6 +330,7 @@ void connection_pause(struct connection *connection, bool is_paused)
     if (connection->state == CONNECTION_CLOSED || connection->is_paused == is_paused)
         return;
     connection->is_paused = is_paused;
+    atomic_fetch_add(&connection->reactor->paused_count, is_paused ? 1 : -1);
     connection_update_watch(connection);
     if (is_paused || connection->is_resume_posted)
         return;
@@ -363,6 +364,8 @@ void connection_close(struct connection *connection)
     list_remove(&connection->link);
     list_append(&connection->reactor->dead, &connection->link);
     atomic_fetch_sub(&connection->reactor->connection_count, 1);
+    if (connection->is_paused)
+        atomic_fetch_sub(&connection->reactor->paused_count, 1);
     if (connection->vtable != NULL)
         connection->vtable->closed(connection->user);
 }

@@ -150,6 +150,11 @@ int64_t reactor_connection_count(const struct reactor *reactor)
     return atomic_load(&reactor->connection_count);
 }
 
+int64_t reactor_paused_count(const struct reactor *reactor)
+{
+    return atomic_load(&reactor->paused_count);
+}
+
 struct err reactor_watch(struct reactor *reactor, int socket, unsigned ready,
                          struct watcher *watcher)
 {

@@ -53,6 +53,9 @@ int64_t reactor_now_ms(const struct reactor *reactor);
 /* How many connections are open. Any thread. */
 int64_t reactor_connection_count(const struct reactor *reactor);
 
+/* How many of them are paused: their users read nothing for now. Any thread. */
+int64_t reactor_paused_count(const struct reactor *reactor);
+
 /* Watches a socket; ready: a sum of os_ready, 0 to stop. Its own thread. */
 MUST_USE struct err reactor_watch(struct reactor *reactor, int socket, unsigned ready,
                                   struct watcher *watcher);

@@ -19,8 +19,9 @@ struct reactor {
     atomic_bool is_wake_needed; /* the thread sleeps or is about to: a sender must wake it */
     struct list connections;
     atomic_int_fast64_t connection_count;
-    struct list dead; /* closed connections, freed when the step ends */
-    uint8_t *scratch; /* READ_SCRATCH_SIZE bytes into which idle connections read */
+    atomic_int_fast64_t paused_count; /* of these, the ones that are not read */
+    struct list dead;                 /* closed connections, freed when the step ends */
+    uint8_t *scratch;                 /* READ_SCRATCH_SIZE bytes into which idle connections read */
 };
 
 /* Frees the connections that were closed during this step. */

@@ -2,10 +2,13 @@
 
 import argparse
 import pathlib
+import re
 import shutil
 import sys
 import tempfile
+import time
 import unittest
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/support"))
@@ -57,6 +60,23 @@ class BrokerCase(unittest.TestCase):
             self.client.ask(wire.produce(topic, partition, list(values))))
         self.assertEqual(error, 0)
         return offset
+
+    def page(self, path):
+        """The text of a page over HTTP."""
+        with urllib.request.urlopen(self.broker.http + path, timeout=10) as answer:
+            return answer.read().decode()
+
+    def metric(self, line):
+        """The value of one line of the metrics, named with its labels."""
+        return float(re.search(rf"^{re.escape(line)} (\S+)$", self.page("/metrics"), re.M)[1])
+
+    def wait_metric(self, line, value):
+        """Asks for the metrics until the line has the value; each answer is an event of its own."""
+        end = time.monotonic() + 30
+        seen = self.metric(line)
+        while seen != value and time.monotonic() < end:
+            seen = self.metric(line)
+        self.assertEqual(seen, value, line)
 
     def assert_closes(self, client):
         with self.assertRaises((ConnectionError, OSError)):

@@ -4,7 +4,6 @@
 import struct
 import threading
 import time
-import urllib.request
 
 import case
 from case import wire
@@ -328,31 +327,28 @@ class SlowReaders(case.BrokerCase):
         self.create("t")
         for _ in range(24):
             self.produce("t", bytes(900000))
-        client = self.broker.client()
+        client = self.another()
         client.socket.settimeout(10)
         client.send(wire.fetch("t", 0, 0, bytes_max=40 << 20))
         size, = struct.unpack(">i", client.exactly(4))  # so much is on its way: the queue is full
         self.assertGreater(size, 20 << 20)
         client.send(wire.list_offsets("t", 0, -1))
-        time.sleep(0.2)  # nothing tells from outside that the broker has refused to read on
+        self.wait_metric("headrace_server_paused_connections", 1)
         left = size
         while left > 0:
             left -= len(client.socket.recv(min(left, 1 << 20)))
         self.assertIsNotNone(client.receive())
+        self.wait_metric("headrace_server_paused_connections", 0)
 
 
 class Pages(case.BrokerCase):
-    def read(self, page):
-        with urllib.request.urlopen(self.broker.http + page, timeout=10) as answer:
-            return answer.read().decode()
-
     def test_health_readiness_and_metrics(self):
         self.create("t")
         self.produce("t", b"x", b"y")
         self.client.ask(wire.commit_offset("g", "t", 0, 1))
-        self.assertEqual(self.read("/healthz"), "ok\n")
-        self.assertEqual(self.read("/readyz"), "ready\n")
-        page = self.read("/metrics")
+        self.assertEqual(self.page("/healthz"), "ok\n")
+        self.assertEqual(self.page("/readyz"), "ready\n")
+        page = self.page("/metrics")
         for line in ('kafka_topic_partition_current_offset{topic="t",partition="0"} 2',
                      'kafka_consumergroup_lag{consumergroup="g",topic="t",partition="0"} 1',
                      'kafka_network_requestmetrics_requests_total{request="Produce"} 1'):
