@@ -12,10 +12,11 @@ import kafka_wire as wire
 
 
 class Broker:
-    """A running headrace. settings: -X values; options: whole words of the command line."""
+    """A running headrace. settings: -X values; options: whole words of the command line; prefix:
+    words before it, which must end by executing the rest."""
 
-    def __init__(self, binary, data, *settings, options=(), kafka="127.0.0.1:0"):
-        command = [binary, "serve", "--data", data, "--http", "127.0.0.1:0", *options]
+    def __init__(self, binary, data, *settings, options=(), kafka="127.0.0.1:0", prefix=()):
+        command = [*prefix, binary, "serve", "--data", data, "--http", "127.0.0.1:0", *options]
         if kafka:
             command += ["--kafka", kafka]
         for setting in settings:
