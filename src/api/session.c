@@ -77,6 +77,11 @@ static void reply_drop(struct request *request)
     request->writer.splice_count = 0;
 }
 
+static size_t reply_size(const struct request *request)
+{
+    return request->is_silent ? 0 : writer_size(&request->writer);
+}
+
 /* Cuts the answer into pieces: bytes, slice, bytes, slice ... bytes. */
 static struct err reply_send(struct session *session, struct request *request)
 {
@@ -109,11 +114,15 @@ static struct err reply_send(struct session *session, struct request *request)
     return ERR_NONE;
 }
 
-/* Whether the connection should be left unread for now. */
+/*
+ * Whether the connection should be left unread for now. Answers count from when they are made: many
+ * may wait for the end of the receive that brought their requests, or behind one that is parked.
+ */
 static bool session_is_full(const struct session *session)
 {
+    size_t waiting_size = connection_queued_size(session->connection) + session->unsent_size;
     return session->request_count >= SESSION_REQUEST_COUNT_MAX ||
-           connection_queued_size(session->connection) >= SESSION_QUEUED_SIZE_MAX;
+           waiting_size >= SESSION_QUEUED_SIZE_MAX;
 }
 
 /* Sends every answer at the front of the line. */
@@ -126,6 +135,7 @@ static void session_flush(struct session *session)
         struct request *request = LIST_ENTRY(session->requests.next, struct request, link);
         if (request->state != REQUEST_REPLIED)
             break;
+        session->unsent_size -= reply_size(request);
         if (session->connection == NULL || request->is_silent) {
             reply_drop(request);
             request_finish(session, request);
@@ -144,6 +154,7 @@ static void session_flush(struct session *session)
 void session_replied(struct session *session, struct request *request)
 {
     api_count_reply(session->api, request);
+    session->unsent_size += reply_size(request);
     session_flush(session);
 }
 

@@ -19,7 +19,8 @@ struct session {
     struct connection *connection; /* NULL once closed */
     struct list requests;          /* in order of arrival; answered from the front */
     size_t request_count;
-    size_t listener; /* index of the listener it came in by */
+    size_t unsent_size; /* of answers made, and not yet given to the connection */
+    size_t listener;    /* index of the listener it came in by */
     bool is_flushing;
     bool is_draining;
     char host[OS_PEER_TEXT_SIZE + 1]; /* "/192.0.2.1" */

@@ -56,8 +56,8 @@ static struct taker *open_taker(struct reactor_fixture *fixture, int64_t idle_ms
 {
     static struct taker taker;
     taker = (struct taker){.socket = fake_net_connect(fixture->net, 0)};
-    assert_ok(connection_open(fixture->reactor, taker.socket, KEPT_SIZE_MAX, idle_ms,
-                              &taker.connection));
+    assert_ok(
+        connection_open(fixture->reactor, taker.socket, KEPT_SIZE_MAX, idle_ms, &taker.connection));
     connection_set_user(taker.connection, &taker_vtable, &taker);
     return &taker;
 }

@@ -28,7 +28,10 @@ const struct os_net *fake_net_vtable(struct fake_net *net);
 /* A new peer: waiting to be accepted at the port, or, for port 0, connected. Returns its socket. */
 int fake_net_connect(struct fake_net *net, uint16_t port);
 
-/* The peer sends; takes what has come to it (returns how much); looks at what it could take. */
+/*
+ * The peer sends; takes what has come to it, into bytes or, when that is NULL, to forget it
+ * (returns how much); looks at what it could take.
+ */
 void fake_net_send(struct fake_net *net, int socket, struct span bytes);
 size_t fake_net_take(struct fake_net *net, int socket, void *bytes, size_t size);
 struct span fake_net_look(const struct fake_net *net, int socket);
