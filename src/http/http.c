@@ -52,7 +52,10 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
     const struct http *http = context;
     (void)version;
     (void)upload;
-    (void)state;
+    if (*state == NULL) { /* the headers alone: an answer this early would end the connection */
+        *state = connection;
+        return MHD_YES;
+    }
     if (*upload_size != 0) { /* no route takes a body: read it and forget it */
         *upload_size = 0;
         return MHD_YES;
