@@ -53,6 +53,9 @@
 /* Memory taken ahead for a begun request that claims to be long; the rest follows its bytes. */
 #define READ_AHEAD_SIZE_MAX (1024 * 1024)
 
+/* All that a cluster in memory was sent: a simulated run keeps every message until its end. */
+#define MEMORY_CLUSTER_SIZE_MAX ((size_t)256 * 1024 * 1024)
+
 /* Open segment files: half of the usual limit of 1,024 descriptors; sockets need the rest. serve
  * raises it with the process's own limit. */
 #define STORE_OPEN_FILE_COUNT_DEFAULT 512
