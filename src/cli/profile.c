@@ -47,6 +47,9 @@ static struct err read_section(struct reading *reading, struct span line)
 static struct err read_line(struct reading *reading, struct span line)
 {
     struct session *session = reading->session;
+    if (line.size > 0 && memchr(line.data, '\0', line.size) != NULL)
+        return diag_fail(&session->diag, ERR_INVALID, "line %d: a zero byte; this is no text",
+                         reading->line);
     line = trim(line);
     if (line.size == 0 || line.data[0] == '#' || line.data[0] == ';')
         return ERR_NONE;

@@ -85,6 +85,11 @@ static void wrong_lines_are_named(void **state)
     diag_clear(&session->diag);
     assert_true(err_is(profile_read(session, span_text("[open\n"), NULL), ERR_INVALID));
     assert_true(strstr(session->diag.text, "line 1:") != NULL);
+    diag_clear(&session->diag);
+    struct span cut = span_make("a = b\0c", 7); /* would be taken for b */
+    assert_true(err_is(profile_read(session, cut, NULL), ERR_INVALID));
+    assert_true(strstr(session->diag.text, "line 1: a zero byte") != NULL);
+    assert_int_equal(session->property_count, 0);
 }
 
 static void too_many_properties_are_refused(void **state)
