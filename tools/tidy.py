@@ -200,6 +200,23 @@ def check_tour(root, words, report):
                 report.add("docs/TOUR.md", number, "tour", f"there is no {name}")
 
 
+def check_configs(root, report):
+    """Each property that config.h declares real is looked at by some code beside config's own."""
+    header = root / "src/broker/config.h"
+    found = re.search(r"^enum config_id \{\n(.*?)^\};", header.read_text(), re.M | re.S) \
+        if header.exists() else None
+    if not found:
+        return
+    words = set()
+    for path in (root / "src").glob("*/*.c"):
+        is_own = path.parent.name == "broker" and path.name.startswith("config")
+        if not is_own and not path.name.endswith("_test.c"):
+            words.update(re.findall(r"\bCONFIG_\w+", path.read_text()))
+    for name in re.findall(r"\bCONFIG_\w+", found[1]):
+        if name not in words and name != "CONFIG_ID_COUNT":
+            report.add("src/broker/config.h", 1, "configs", f"{name} is declared and never read")
+
+
 def check_tree(root, report):
     layers = read_layers(root / "tools/layers.txt", report)
     check_modules(root, layers, report)
@@ -218,6 +235,7 @@ def check_tree(root, report):
         else:
             check_script(file, text, report)
     check_tour(root, words, report)
+    check_configs(root, report)
 
 
 def main():

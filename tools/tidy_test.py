@@ -194,6 +194,16 @@ class Tidy(unittest.TestCase):
                     "static int call(int a);\nstatic const char *const names[] = {NULL};\n")
         self.expect()
 
+    def test_config_that_nobody_reads_is_found(self):
+        self.write("tools/layers.txt", "base -> os -> {wire, record} -> broker -> client -> cli\n")
+        self.write("src/broker/README.md", "# broker\n")
+        names = "enum config_id {\n    CONFIG_A,\n    CONFIG_B,\n    CONFIG_ID_COUNT\n};\n"
+        self.write("src/broker/config.h", HEADER.format("config", "HEADRACE_BROKER_CONFIG_H")
+                   .replace("int config(void);\n", names))
+        self.source("static const int a = CONFIG_A;\n", "src/broker/config_defs.c")
+        self.source("int b(void)\n{\n    return CONFIG_B;\n}\n", "src/broker/b.c")
+        self.expect("src/broker/config.h: configs")
+
     def test_tour_names_what_exists(self):
         self.source("int wire_go(void)\n{\n}\n")
         self.write("docs/TOUR.md", "`src/wire/a.c` calls `wire_go()`, `acks=all`, `wire/wire.h`.\n")

@@ -5,9 +5,6 @@
 #include "api/operations.h"
 #include "wire/describe_topic_partitions.h"
 
-/* max.request.partition.size.limit of Kafka. */
-#define PAGE_PARTITION_COUNT_MAX 2000
-
 struct page_work {
     struct request *request;
     struct broker *broker;
@@ -135,8 +132,9 @@ struct err describe_topic_partitions_handle(struct request *request, struct brok
     describe_topic_partitions_response_init(&work.response);
     describe_topic_partitions_response_cursor_init(&work.cursor);
     work.node_id = (int32_t)config_number(broker->config, CONFIG_NODE_ID);
-    int32_t limit = work.asked.response_partition_limit;
-    work.room = limit < PAGE_PARTITION_COUNT_MAX ? limit : PAGE_PARTITION_COUNT_MAX;
+    int64_t limit = config_number(broker->config, CONFIG_MAX_REQUEST_PARTITION_SIZE_LIMIT);
+    int32_t asked = work.asked.response_partition_limit;
+    work.room = asked < limit ? asked : (int32_t)limit;
     if (work.room < 1)
         work.room = 1;
     TRY(fill_page(&work));

@@ -118,6 +118,8 @@ const struct config_def config_defs[CONFIG_ID_COUNT] = {
          "How long a silent connection is kept; -1: for ever."),
     INT(CONFIG_MAX_CONNECTIONS, "max.connections", "2147483647", 0,
         "How many connections are served at once."),
+    INT(CONFIG_MAX_REQUEST_PARTITION_SIZE_LIMIT, "max.request.partition.size.limit", "2000", 1,
+        "The most partitions that one answer to DescribeTopicPartitions holds."),
     INT(CONFIG_OFFSETS_TOPIC_NUM_PARTITIONS, "offsets.topic.num.partitions", "50", 1,
         "Partitions of the topic that holds groups and offsets; fixed once it exists."),
     INT(CONFIG_OFFSETS_TOPIC_SEGMENT_BYTES, "offsets.topic.segment.bytes", "104857600", 1,

@@ -315,7 +315,6 @@ const struct config_known config_known[] = {
     {"max.connection.creation.rate", WHY_LIMITS},
     {"max.connections.per.ip", WHY_LIMITS},
     {"max.connections.per.ip.overrides", WHY_LIMITS},
-    {"max.request.partition.size.limit", WHY_LIMITS},
     {"offsets.commit.timeout.ms", WHY_OFFSETS},
     {"offsets.topic.compression.codec", WHY_OFFSETS},
     {"queued.max.request.bytes", WHY_SOCKETS},

@@ -164,8 +164,7 @@ static struct err memory_topic_create(struct client *client, const struct client
         arena_alloc_array(&cluster->arena, (size_t)count, sizeof *partitions);
     if (made == NULL || name == NULL || partitions == NULL)
         return err_make(ERR_NO_MEMORY);
-    *made = (struct memory_topic){
-        .name = name, .partitions = partitions, .partition_count = count};
+    *made = (struct memory_topic){.name = name, .partitions = partitions, .partition_count = count};
     list_append(&cluster->topics, &made->link);
     return ERR_NONE;
 }
@@ -193,8 +192,7 @@ static struct err memory_offsets_find(struct client *client, struct client_offse
         if (topic == NULL || offsets[i].partition >= topic->partition_count)
             return diag_fail(diag, ERR_NOT_FOUND, "there is no partition %d of %s",
                              offsets[i].partition, offsets[i].topic);
-        offsets[i].offset =
-            find_place(&topic->partitions[offsets[i].partition], offsets[i].offset);
+        offsets[i].offset = find_place(&topic->partitions[offsets[i].partition], offsets[i].offset);
     }
     return ERR_NONE;
 }

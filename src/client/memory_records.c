@@ -22,8 +22,7 @@ static struct err keep_message(struct memory_cluster *cluster, const struct clie
         to->timestamp_ms = clock_wall_ms(cluster->clock);
     TRY(arena_copy(arena, from->key, &to->key));
     TRY(arena_copy(arena, from->value, &to->value));
-    struct client_header *headers =
-        arena_alloc_array(arena, from->header_count, sizeof *headers);
+    struct client_header *headers = arena_alloc_array(arena, from->header_count, sizeof *headers);
     if (headers == NULL)
         return err_make(ERR_NO_MEMORY);
     for (size_t i = 0; i < from->header_count; i++) {

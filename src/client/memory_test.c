@@ -216,8 +216,8 @@ static void unknown_topic_is_lost_and_asked_for_in_vain(void **state)
     struct diag diag = {""};
     assert_ok(client_send(client, &message, NULL));
     assert_true(err_is(client_flush(client, 0, &counts, &diag), ERR_NOT_FOUND));
-    assert_true(err_is(client_cluster(client, "absent", &fixture->arena, &told, &diag),
-                       ERR_NOT_FOUND));
+    assert_true(
+        err_is(client_cluster(client, "absent", &fixture->arena, &told, &diag), ERR_NOT_FOUND));
     assert_ok(client_cluster(client, NULL, &fixture->arena, &told, &diag));
     assert_int_equal(told.topic_count, 1);
     assert_int_equal(told.topics[0].partition_count, 4);
