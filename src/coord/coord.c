@@ -193,6 +193,14 @@ struct partition *coord_partition(struct coord *coord, int32_t index)
     return partition;
 }
 
+void coord_commit_fill(const struct group *group, int64_t end_offset, struct coord_commit *commit)
+{
+    struct partition *partition = coord_partition(group->coord, group->partition_index);
+    topic_ref(partition->topic);
+    *commit = (struct coord_commit){
+        .partition = partition, .topic = partition->topic, .end_offset = end_offset};
+}
+
 int16_t coord_find_group(struct coord *coord, struct span group_id, bool is_wanted,
                          struct group **out)
 {
@@ -435,9 +443,7 @@ static int16_t delete_locked(struct coord *coord, struct group *group, struct co
     internal_batch_deinit(&batch);
     if (err_failed(err))
         return KAFKA_COORDINATOR_NOT_AVAILABLE;
-    topic_ref(partition->topic);
-    *commit = (struct coord_commit){
-        .partition = partition, .topic = partition->topic, .end_offset = end_offset};
+    coord_commit_fill(group, end_offset, commit);
     coord_drop_group(coord, group);
     return KAFKA_NONE;
 }

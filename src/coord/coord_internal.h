@@ -49,6 +49,9 @@ void coord_drop_group(struct coord *coord, struct group *group);
 /* The partition that a group's records are on. */
 struct partition *coord_partition(struct coord *coord, int32_t index);
 
+/* Says what an answer waits for: end_offset of the group's partition. */
+void coord_commit_fill(const struct group *group, int64_t end_offset, struct coord_commit *commit);
+
 /* rebalance.c */
 void rebalance_timer_fired(struct timer *timer);
 /* A member joined, changed or left: begins a rebalance, or sees whether the running one is over. */
@@ -77,10 +80,12 @@ void membership_remove(struct group *group, struct member *member);
 void offsets_clear(struct group *group);
 MUST_USE struct err offsets_replay(struct group *group, struct span topic, int32_t partition,
                                    const struct record *record);
-/* Removes what has expired; true when the group itself has. Fills batch with tombstones. */
-void offsets_expire_fired(struct timer *timer);
 /* Adds a tombstone for each of the group's offsets. */
 MUST_USE struct err offsets_add_tombstones(struct group *group, struct internal_batch *batch);
+
+/* offsets_expire.c */
+/* Removes the offsets that have expired, and the groups of which nothing is left. */
+void offsets_expire_fired(struct timer *timer);
 
 /* group_log.c */
 /* Appends the group's own record, with the assignments its members have. */

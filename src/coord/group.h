@@ -83,7 +83,7 @@ struct group_rebalance {
 };
 
 struct group {
-    struct list work; /* on a list of groups to be looked at, see offsets.c */
+    struct list work; /* on a list of groups to be looked at, see offsets_expire.c */
     struct coord *coord;
     struct span id; /* owned */
     int32_t partition_index;
@@ -99,7 +99,7 @@ struct group {
     struct map by_instance_id;
     struct list pending;
     struct group_rebalance rebalance;
-    struct map offsets;  /* of struct committed, see offsets.c */
+    struct map offsets;  /* of struct committed, see offsets_internal.h */
     int32_t write_count; /* appends whose outcome this struct waits for: not to be freed */
 };
 

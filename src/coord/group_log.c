@@ -3,7 +3,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
-#include "coord/coord_internal.h"
+#include "coord/offsets_internal.h"
 #include "wire/records/group_metadata.h"
 #include "wire/records/offset_commit.h"
 
@@ -47,6 +47,17 @@ static struct err pack_group(const struct group *group, struct buf *bytes, size_
     return err;
 }
 
+/* Adds a record of packed key and value, unless packing failed with err; frees the bytes. */
+static struct err add_packed(struct internal_batch *batch, struct buf *bytes, size_t key_size,
+                             struct err err)
+{
+    if (!err_failed(err))
+        err = internal_batch_add(batch, span_make(bytes->data, key_size),
+                                 span_make(bytes->data + key_size, bytes->size - key_size));
+    buf_deinit(bytes);
+    return err;
+}
+
 struct err group_log_write(struct group *group, int64_t *end_offset)
 {
     struct coord *coord = group->coord;
@@ -56,15 +67,44 @@ struct err group_log_write(struct group *group, int64_t *end_offset)
     buf_init(&bytes, INTERNAL_BATCH_SIZE_MAX);
     internal_batch_init(&batch, clock_wall_ms(coord->clock));
     struct err err = pack_group(group, &bytes, &key_size);
-    if (!err_failed(err))
-        err = internal_batch_add(&batch, span_make(bytes.data, key_size),
-                                 span_make(bytes.data + key_size, bytes.size - key_size));
+    err = add_packed(&batch, &bytes, key_size, err);
     if (!err_failed(err))
         err = internal_batch_append(&batch, coord_partition(coord, group->partition_index),
                                     end_offset, NULL);
     internal_batch_deinit(&batch);
-    buf_deinit(&bytes);
     return err;
+}
+
+/* The id of the topic that now has the name; zero where there is none. */
+static struct uuid topic_id(const struct coord *coord, struct span name)
+{
+    struct topic *topic = broker_find_topic(coord->broker, name);
+    struct uuid id = topic == NULL ? (struct uuid){0} : topic->id;
+    topic_unref(topic);
+    return id;
+}
+
+struct err group_log_add_offset(const struct group *group, struct span topic, int32_t partition,
+                                const struct committed_value *committed,
+                                struct internal_batch *batch)
+{
+    struct offset_commit_key key = {.group = group->id, .topic = topic, .partition = partition};
+    struct offset_commit_value value;
+    offset_commit_value_init(&value);
+    value.offset = committed->offset;
+    value.leader_epoch = committed->leader_epoch;
+    value.metadata = committed->metadata;
+    value.commit_timestamp = committed->commit_ms;
+    value.topic_id = topic_id(group->coord, topic);
+    struct buf bytes;
+    struct writer writer;
+    buf_init(&bytes, INTERNAL_BATCH_SIZE_MAX);
+    writer_init(&writer, &bytes, NULL, 0);
+    struct err err = offset_commit_key_pack(&writer, &key);
+    size_t key_size = bytes.size;
+    if (!err_failed(err))
+        err = offset_commit_value_pack(&writer, OFFSET_COMMIT_VALUE_VERSION_MAX, &value);
+    return add_packed(batch, &bytes, key_size, err);
 }
 
 /* Adds a tombstone for a packed key, unless packing failed with err; frees the key. */
