@@ -72,11 +72,7 @@ static void entry_moved(struct partition_watch *watch, int64_t size)
 
 static void key_free(struct span *key)
 {
-    union {
-        const uint8_t *readable;
-        void *owned;
-    } bytes = {.readable = key->data};
-    free(bytes.owned);
+    free(span_writable(*key));
     *key = SPAN_NULL;
 }
 

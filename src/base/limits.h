@@ -24,6 +24,10 @@
 /* Decoded form of one request: 1,000,000 array elements of the widest common kind. */
 #define REQUEST_ARENA_SIZE_MAX (256 * 1024 * 1024)
 
+/* Assignment protocols that one member of a group knows: clients ship four and users add a few. A
+ * join compares each with those before it. */
+#define MEMBER_PROTOCOL_COUNT_MAX 64
+
 /* HTTP: scrapers, probes and a few people at once. */
 #define HTTP_CONNECTION_COUNT_MAX 64
 

@@ -89,15 +89,18 @@ static void join_later(struct group *group, const struct join_group_request *req
                        struct span id, struct coord_join *join)
 {
     struct pending_member *pending = calloc(1, sizeof *pending);
-    if (pending == NULL) {
+    struct err err = pending == NULL ? err_make(ERR_NO_MEMORY) : ERR_NONE;
+    if (!err_failed(err)) {
+        *pending = (struct pending_member){.group = group, .id = id};
+        timer_init(&pending->timer, pending_fired);
+        err = map_put(&group->pending, id, pending);
+    }
+    if (err_failed(err)) {
         blob_free(&id);
+        free(pending);
         join_refuse(join, request->member_id, KAFKA_COORDINATOR_NOT_AVAILABLE);
         return;
     }
-    pending->group = group;
-    pending->id = id;
-    timer_init(&pending->timer, pending_fired);
-    list_append(&group->pending, &pending->link);
     coord_set_timer(group->coord, &pending->timer, request->session_timeout_ms);
     join_refuse(join, id, KAFKA_MEMBER_ID_REQUIRED);
 }
@@ -322,11 +325,8 @@ static void join_known(struct group *group, const struct join_group_request *req
 {
     struct pending_member *pending = group_find_pending(group, request->member_id);
     if (pending != NULL) {
-        struct span id = pending->id;
-        pending->id = SPAN_NULL;
         group_remove_pending(pending);
-        join_as_new(group, request, client, id, join);
-        blob_free(&id);
+        join_as_new(group, request, client, request->member_id, join);
         return;
     }
     struct member *member = NULL;

@@ -36,7 +36,7 @@ static void expire_group(struct group *group, int64_t now_ms, int64_t kept_ms)
                                              committed_partition(committed), &batch);
     }
     bool is_over = group->state == GROUP_EMPTY && expired == group->offsets.count &&
-                   list_is_empty(&group->pending) && group->write_count == 0;
+                   group->pending.count == 0 && group->write_count == 0;
     if (!err_failed(err) && is_over && group->generation > 0)
         err = group_log_add_tombstone(group, &batch);
     int64_t unused;
