@@ -95,6 +95,7 @@ struct err group_log_add_offset(const struct group *group, struct span topic, in
     value.leader_epoch = committed->leader_epoch;
     value.metadata = committed->metadata;
     value.commit_timestamp = committed->commit_ms;
+    value.expire_timestamp = committed->expire_ms;
     value.topic_id = topic_id(group->coord, topic);
     struct buf bytes;
     struct writer writer;
@@ -102,8 +103,10 @@ struct err group_log_add_offset(const struct group *group, struct span topic, in
     writer_init(&writer, &bytes, NULL, 0);
     struct err err = offset_commit_key_pack(&writer, &key);
     size_t key_size = bytes.size;
+    /* Only version 1 has a time of expiry; what it lacks is given up, as in Kafka. */
+    int16_t version = committed->expire_ms < 0 ? OFFSET_COMMIT_VALUE_VERSION_MAX : 1;
     if (!err_failed(err))
-        err = offset_commit_value_pack(&writer, OFFSET_COMMIT_VALUE_VERSION_MAX, &value);
+        err = offset_commit_value_pack(&writer, version, &value);
     return add_packed(batch, &bytes, key_size, err);
 }
 

@@ -174,7 +174,8 @@ struct err offsets_replay(struct group *group, struct span topic, int32_t partit
     committed->shown = (struct committed_value){.offset = value.offset,
                                                 .leader_epoch = value.leader_epoch,
                                                 .metadata = metadata,
-                                                .commit_ms = value.commit_timestamp};
+                                                .commit_ms = value.commit_timestamp,
+                                                .expire_ms = value.expire_timestamp};
     return ERR_NONE;
 }
 

@@ -4,6 +4,7 @@
  * All that can fail comes before the append; what follows it cannot, so that state and log agree.
  */
 #include "base/check.h"
+#include "base/checked.h"
 #include "coord/offsets_internal.h"
 
 /* Whether the group takes a commit from this member: Kafka's code. */
@@ -104,6 +105,18 @@ static struct err commit_each(struct commit_work *work,
     return ERR_NONE;
 }
 
+/* When the client's own retention time (versions 2 to 4) ends; -1 where it leaves that to us. */
+static int64_t expire_ms(const struct commit_work *work)
+{
+    int64_t retention_ms = work->request->retention_time_ms;
+    int64_t end_ms;
+    if (retention_ms == -1)
+        return -1;
+    if (!checked_add_i64(work->batch.timestamp_ms, retention_ms, &end_ms))
+        return INT64_MAX;
+    return end_ms < 0 ? 0 : end_ms;
+}
+
 static struct committed_value commit_value(const struct commit_work *work,
                                            const struct offset_commit_request_partition *partition,
                                            struct span metadata)
@@ -111,7 +124,8 @@ static struct committed_value commit_value(const struct commit_work *work,
     return (struct committed_value){.offset = partition->committed_offset,
                                     .leader_epoch = partition->committed_leader_epoch,
                                     .metadata = metadata,
-                                    .commit_ms = work->batch.timestamp_ms};
+                                    .commit_ms = work->batch.timestamp_ms,
+                                    .expire_ms = expire_ms(work)};
 }
 
 /* All that can fail, before the append. */

@@ -1,20 +1,30 @@
 /* offsets_expire: offsets that nobody renewed in time, and groups of which nothing else is left. */
 #include "coord/offsets_internal.h"
 
+/*
+ * Whether the time is over for which a value is kept: since the commit, or since the group became
+ * empty. A retention time that came with the commit counts from the commit alone.
+ */
+static bool is_outdated(const struct group *group, const struct committed_value *value,
+                        int64_t now_ms, int64_t kept_ms)
+{
+    if (value->expire_ms >= 0)
+        return now_ms >= value->expire_ms;
+    bool is_simple = span_is_null(group->protocol_type) || group->protocol_type.size == 0;
+    int64_t since_ms = value->commit_ms;
+    if (!is_simple && group->state == GROUP_EMPTY && group->state_ms > since_ms)
+        since_ms = group->state_ms;
+    return now_ms - since_ms >= kept_ms;
+}
+
 /* Kafka's rule: while the group lives, what it no longer subscribes to; once empty, all of it. */
 static bool has_expired(const struct group *group, struct committed *committed, int64_t now_ms,
                         int64_t kept_ms)
 {
     offsets_settle(group, committed);
-    if (committed->latest_end != 0)
+    if (committed->latest_end != 0 || !is_outdated(group, &committed->shown, now_ms, kept_ms))
         return false;
-    bool is_simple = span_is_null(group->protocol_type) || group->protocol_type.size == 0;
-    int64_t since_ms = committed->shown.commit_ms;
-    if (!is_simple && group->state == GROUP_EMPTY && group->state_ms > since_ms)
-        since_ms = group->state_ms;
-    if (group->state != GROUP_EMPTY && group_may_read(group, committed_topic(committed)))
-        return false;
-    return now_ms - since_ms >= kept_ms;
+    return group->state == GROUP_EMPTY || !group_may_read(group, committed_topic(committed));
 }
 
 /* Removes a group's expired offsets, and the group itself when nothing is left of it. */

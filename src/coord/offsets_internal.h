@@ -14,6 +14,7 @@ struct committed_value {
     int32_t leader_epoch;
     struct span metadata; /* owned by the struct committed it is part of; else borrowed */
     int64_t commit_ms;
+    int64_t expire_ms; /* wall clock; -1: offsets.retention.minutes decides */
 };
 
 /* What a group has committed for one partition: an entry of group->offsets. */
