@@ -64,14 +64,13 @@ static void answer_known(struct request *request, struct partition *partition, b
                          const struct list_offsets_request_partition *asked,
                          struct list_offsets_response_partition *answer)
 {
-    int32_t epoch = store_leader_epoch(partition->store);
+    int16_t code =
+        error_map_epoch(asked->current_leader_epoch, store_leader_epoch(partition->store));
     struct partition_offsets offsets;
     partition_read_offsets(partition, &offsets);
     int64_t visible_end = is_committed ? offsets.stable : offsets.high_watermark;
-    if (asked->current_leader_epoch >= 0 && asked->current_leader_epoch < epoch)
-        answer->error_code = KAFKA_FENCED_LEADER_EPOCH;
-    else if (asked->current_leader_epoch > epoch)
-        answer->error_code = KAFKA_UNKNOWN_LEADER_EPOCH;
+    if (code != KAFKA_NONE)
+        answer->error_code = code;
     else if (request->version < version_needed(asked->timestamp) ||
              asked->timestamp < LIST_EARLIEST_PENDING_UPLOAD)
         answer->error_code = KAFKA_UNSUPPORTED_VERSION;

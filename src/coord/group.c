@@ -284,6 +284,23 @@ struct member *group_find_static(const struct group *group, struct span instance
     return span_is_null(instance_id) ? NULL : map_get(&group->by_instance_id, instance_id);
 }
 
+int16_t group_identify(const struct group *group, struct span member_id, struct span instance_id,
+                       struct member **out)
+{
+    struct member *member = group_find_member(group, member_id);
+    if (!span_is_null(instance_id)) {
+        const struct member *named = group_find_static(group, instance_id);
+        if (named == NULL)
+            return KAFKA_UNKNOWN_MEMBER_ID;
+        if (named != member)
+            return KAFKA_FENCED_INSTANCE_ID;
+    }
+    if (member == NULL)
+        return KAFKA_UNKNOWN_MEMBER_ID;
+    *out = member;
+    return KAFKA_NONE;
+}
+
 struct pending_member *group_find_pending(const struct group *group, struct span member_id)
 {
     return span_is_null(member_id) ? NULL : map_get(&group->pending, member_id);

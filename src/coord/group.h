@@ -152,6 +152,13 @@ struct member *group_find_member(const struct group *group, struct span member_i
 struct member *group_find_static(const struct group *group, struct span instance_id);
 struct pending_member *group_find_pending(const struct group *group, struct span member_id);
 
+/*
+ * Finds a request's member and whether it is who it says: KAFKA_NONE and *out, UNKNOWN_MEMBER_ID,
+ * or FENCED_INSTANCE_ID where another has the instance id (null: none is claimed).
+ */
+int16_t group_identify(const struct group *group, struct span member_id, struct span instance_id,
+                       struct member **out);
+
 void group_remove_pending(struct pending_member *pending);
 
 /* Gives a static member's place to a new member id. ERR_NO_MEMORY changes nothing. */

@@ -302,24 +302,6 @@ static void join_unknown(struct group *group, const struct join_group_request *r
     }
 }
 
-/* Whether the request's member is who it says: Kafka's code, or KAFKA_NONE and the member. */
-static int16_t find_member(const struct group *group, struct span member_id,
-                           struct span instance_id, struct member **out)
-{
-    struct member *member = group_find_member(group, member_id);
-    if (!span_is_null(instance_id)) {
-        const struct member *named = group_find_static(group, instance_id);
-        if (named == NULL)
-            return KAFKA_UNKNOWN_MEMBER_ID;
-        if (named != member)
-            return KAFKA_FENCED_INSTANCE_ID;
-    }
-    if (member == NULL)
-        return KAFKA_UNKNOWN_MEMBER_ID;
-    *out = member;
-    return KAFKA_NONE;
-}
-
 static void join_known(struct group *group, const struct join_group_request *request,
                        const struct coord_client *client, struct coord_join *join)
 {
@@ -330,7 +312,7 @@ static void join_known(struct group *group, const struct join_group_request *req
         return;
     }
     struct member *member = NULL;
-    int16_t code = find_member(group, request->member_id, request->group_instance_id, &member);
+    int16_t code = group_identify(group, request->member_id, request->group_instance_id, &member);
     if (code != KAFKA_NONE) {
         join_refuse(join, request->member_id, code);
         return;
@@ -429,7 +411,7 @@ static int16_t check_sync(const struct group *group, const struct sync_group_req
 {
     if (group == NULL)
         return KAFKA_UNKNOWN_MEMBER_ID;
-    int16_t code = find_member(group, request->member_id, request->group_instance_id, member);
+    int16_t code = group_identify(group, request->member_id, request->group_instance_id, member);
     if (code != KAFKA_NONE)
         return code;
     if (request->generation_id != group->generation)
@@ -473,7 +455,7 @@ static int16_t heartbeat_locked(struct group *group, const struct heartbeat_requ
     struct member *member = NULL;
     if (group == NULL)
         return KAFKA_UNKNOWN_MEMBER_ID;
-    int16_t code = find_member(group, request->member_id, request->group_instance_id, &member);
+    int16_t code = group_identify(group, request->member_id, request->group_instance_id, &member);
     if (code != KAFKA_NONE)
         return code;
     if (request->generation_id != group->generation)
@@ -507,7 +489,7 @@ static int16_t leave_one(struct group *group, struct span member_id, struct span
     if (member_id.size == 0 && !span_is_null(instance_id))
         member = group_find_static(group, instance_id);
     int16_t code =
-        member != NULL ? KAFKA_NONE : find_member(group, member_id, instance_id, &member);
+        member != NULL ? KAFKA_NONE : group_identify(group, member_id, instance_id, &member);
     if (code == KAFKA_NONE)
         membership_remove(group, member);
     return code;

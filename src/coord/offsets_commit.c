@@ -18,16 +18,10 @@ static int16_t check_commit(const struct group *group, const struct offset_commi
         return group->state == GROUP_EMPTY ? KAFKA_NONE : KAFKA_UNKNOWN_MEMBER_ID;
     if (group->state == GROUP_EMPTY && request->generation_id_or_member_epoch < 0)
         return KAFKA_NONE;
-    const struct member *member = group_find_member(group, request->member_id);
-    if (!span_is_null(request->group_instance_id)) {
-        const struct member *named = group_find_static(group, request->group_instance_id);
-        if (named == NULL)
-            return KAFKA_UNKNOWN_MEMBER_ID;
-        if (named != member)
-            return KAFKA_FENCED_INSTANCE_ID;
-    }
-    if (member == NULL)
-        return KAFKA_UNKNOWN_MEMBER_ID;
+    struct member *member;
+    int16_t code = group_identify(group, request->member_id, request->group_instance_id, &member);
+    if (code != KAFKA_NONE)
+        return code;
     if (request->generation_id_or_member_epoch != group->generation)
         return KAFKA_ILLEGAL_GENERATION;
     return group->state == GROUP_COMPLETING ? KAFKA_REBALANCE_IN_PROGRESS : KAFKA_NONE;
