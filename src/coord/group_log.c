@@ -75,20 +75,12 @@ struct err group_log_write(struct group *group, int64_t *end_offset)
     return err;
 }
 
-/* The id of the topic that now has the name; zero where there is none. */
-static struct uuid topic_id(const struct coord *coord, struct span name)
-{
-    struct topic *topic = broker_find_topic(coord->broker, name);
-    struct uuid id = topic == NULL ? (struct uuid){0} : topic->id;
-    topic_unref(topic);
-    return id;
-}
-
-struct err group_log_add_offset(const struct group *group, struct span topic, int32_t partition,
+struct err group_log_add_offset(struct span group_id, const struct topic *topic, int32_t partition,
                                 const struct committed_value *committed,
                                 struct internal_batch *batch)
 {
-    struct offset_commit_key key = {.group = group->id, .topic = topic, .partition = partition};
+    struct offset_commit_key key = {
+        .group = group_id, .topic = topic->name, .partition = partition};
     struct offset_commit_value value;
     offset_commit_value_init(&value);
     value.offset = committed->offset;
@@ -96,7 +88,7 @@ struct err group_log_add_offset(const struct group *group, struct span topic, in
     value.metadata = committed->metadata;
     value.commit_timestamp = committed->commit_ms;
     value.expire_timestamp = committed->expire_ms;
-    value.topic_id = topic_id(group->coord, topic);
+    value.topic_id = topic->id;
     struct buf bytes;
     struct writer writer;
     buf_init(&bytes, INTERNAL_BATCH_SIZE_MAX);

@@ -362,10 +362,12 @@ void coord_join_group(struct coord *coord, const struct join_group_request *requ
                       const struct coord_client *client, struct coord_join *join)
 {
     CHECK_MAGIC(coord, COORD_MAGIC);
-    coord_lock(coord);
     struct group *group = NULL;
     bool is_unknown = request->member_id.size == 0;
     int16_t code = check_join(coord, request);
+    if (code == KAFKA_NONE && is_unknown && err_failed(coord_prepare(coord, NULL)))
+        code = KAFKA_COORDINATOR_NOT_AVAILABLE;
+    coord_lock(coord);
     if (code == KAFKA_NONE)
         code = coord_find_group(coord, request->group_id, is_unknown, &group);
     if (code == KAFKA_NONE && group == NULL)

@@ -48,8 +48,8 @@ void offsets_set_latest(const struct group *group, struct committed *committed,
                         struct committed_value value, int64_t end_offset);
 
 /* group_log.c */
-/* Adds the record of a commit; value's metadata is borrowed during the call. */
-MUST_USE struct err group_log_add_offset(const struct group *group, struct span topic,
+/* Adds the record of a commit; value's metadata is borrowed during the call. Needs no lock. */
+MUST_USE struct err group_log_add_offset(struct span group_id, const struct topic *topic,
                                          int32_t partition, const struct committed_value *value,
                                          struct internal_batch *batch);
 
