@@ -21,6 +21,10 @@
 /* One batch of an internal topic: a group of 10,000 members and their assignments. */
 #define INTERNAL_BATCH_SIZE_MAX (64 * 1024 * 1024)
 
+/* Records of the metadata log since its last snapshot before another is worth it: replaying so many
+ * takes a millisecond. */
+#define METADATA_SNAPSHOT_RECORD_COUNT_MIN 1000
+
 /* Decoded form of one request: 1,000,000 array elements of the widest common kind. */
 #define REQUEST_ARENA_SIZE_MAX (256 * 1024 * 1024)
 
