@@ -128,7 +128,7 @@ static void deleted_override_falls_back_and_survives_a_restart_as_such(void **st
     assert_int_equal(edit(fixture, OP_SET, "retention.bytes", "5000"), KAFKA_NONE);
     assert_int_equal(edit(fixture, OP_DELETE, "retention.ms", NULL), KAFKA_NONE);
     assert_told(fixture, "retention.ms", "7000", FROM_FILE);
-    coord_fixture_crash(&fixture->coord);
+    api_fixture_crash(fixture);
     struct topic *topic = broker_find_topic(fixture->coord.broker.broker, span_text("events"));
     struct topic_overrides overrides = {0};
     assert_ok(topic_read_overrides(topic, &overrides));

@@ -72,7 +72,7 @@ static void created_topic_is_durable_when_answered_and_tells_its_configs(void **
     }
     assert_true(is_told);
     struct uuid id = made->topic_id;
-    coord_fixture_crash(&fixture->coord);
+    api_fixture_crash(fixture);
     struct topic *found = broker_find_topic_by_id(fixture->coord.broker.broker, id);
     assert_non_null(found);
     topic_unref(found);

@@ -200,8 +200,7 @@ struct err admin_delete_topic(struct broker *broker, struct topic *topic,
     return ERR_NONE;
 }
 
-static struct err add_locked(struct broker *broker, struct topic *topic, int32_t count,
-                             int64_t *commit, struct diag *diag)
+struct err admin_check_partitions(struct topic *topic, int32_t count, struct diag *diag)
 {
     if (atomic_load(&topic->is_deleted))
         return err_make(ERR_NOT_FOUND);
@@ -216,6 +215,13 @@ static struct err add_locked(struct broker *broker, struct topic *topic, int32_t
     if (count > TOPIC_PARTITION_COUNT_MAX)
         return diag_fail(diag, ERR_LIMIT, "%d partitions are more than the %d a topic may have",
                          count, TOPIC_PARTITION_COUNT_MAX);
+    return ERR_NONE;
+}
+
+static struct err add_locked(struct broker *broker, struct topic *topic, int32_t count,
+                             int64_t *commit, struct diag *diag)
+{
+    TRY(admin_check_partitions(topic, count, diag));
     TRY(metadata_log_raised(broker, topic, count, commit, diag));
     return topic_grow(topic, count, broker->store, broker->os->clock, diag);
 }

@@ -58,6 +58,14 @@ static inline void api_fixture_deinit(struct api_fixture *fixture)
     coord_fixture_deinit(&fixture->coord);
 }
 
+/* The machine dies with what was not synced, and starts again; nothing is loaded yet. */
+static inline void api_fixture_crash(struct api_fixture *fixture)
+{
+    coord_fixture_crash(&fixture->coord);
+    fixture->api->broker = fixture->coord.broker.broker;
+    fixture->api->coord = fixture->coord.coord;
+}
+
 /* Where the next request's body goes; what the last answer said is gone. */
 static inline struct writer *api_fixture_begin(struct api_fixture *fixture)
 {
