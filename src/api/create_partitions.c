@@ -3,6 +3,7 @@
 #include "api/commit_wait.h"
 #include "api/error_map.h"
 #include "api/handlers.h"
+#include "api/repeats.h"
 #include "broker/admin.h"
 
 struct grow_work {
@@ -10,6 +11,7 @@ struct grow_work {
     struct broker *broker;
     struct create_partitions_request asked;
     struct create_partitions_response response;
+    struct repeats names;
     int64_t commit;
 };
 
@@ -46,11 +48,10 @@ static struct err grow(struct grow_work *work, struct topic *topic,
     if (is_internal)
         return refuse(work, answer, KAFKA_INVALID_TOPIC_EXCEPTION,
                       "the partitions of an internal topic cannot be changed");
-    struct err err = ERR_NONE;
-    if (!work->asked.validate_only)
-        err = admin_add_partitions(work->broker, topic, asked->count, &work->commit, &diag);
-    else if (asked->count <= present)
-        err = diag_fail(&diag, ERR_INVALID, "Topic already has %d partition(s).", present);
+    struct err err =
+        work->asked.validate_only
+            ? admin_check_partitions(topic, asked->count, &diag)
+            : admin_add_partitions(work->broker, topic, asked->count, &work->commit, &diag);
     if (!err_failed(err))
         return ERR_NONE;
     int16_t code = err_is(err, ERR_INVALID) ? KAFKA_INVALID_PARTITIONS : error_map_admin(err);
@@ -65,6 +66,36 @@ static struct err grow_resume(struct request *request)
     TRY(request_begin_reply(request, 0, &writer));
     TRY(create_partitions_response_encode(writer, request->version, &work->response));
     return request_end_reply(request);
+}
+
+static struct err answer_topic(struct grow_work *work,
+                               const struct create_partitions_request_topic *asked,
+                               struct create_partitions_response_topic *answer)
+{
+    create_partitions_response_topic_init(answer);
+    answer->name = asked->name;
+    if (repeats_has(&work->names, asked->name))
+        return refuse(work, answer, KAFKA_INVALID_REQUEST, "Duplicate topic name.");
+    struct topic *topic = broker_find_topic(work->broker, asked->name);
+    if (topic == NULL)
+        return refuse(work, answer, KAFKA_UNKNOWN_TOPIC_OR_PARTITION,
+                      "This server does not host this topic-partition.");
+    struct err err = grow(work, topic, asked, answer);
+    topic_unref(topic);
+    return err;
+}
+
+static struct err answer_all(struct grow_work *work)
+{
+    struct err err = ERR_NONE;
+    int32_t count = work->asked.topics_count;
+    repeats_init(&work->names, random_u64(work->broker->os->random));
+    for (int32_t i = 0; i < count && !err_failed(err); i++)
+        err = repeats_add(&work->names, work->asked.topics[i].name);
+    for (int32_t i = 0; i < count && !err_failed(err); i++)
+        err = answer_topic(work, &work->asked.topics[i], &work->response.results[i]);
+    repeats_deinit(&work->names);
+    return err;
 }
 
 struct err create_partitions_handle(struct request *request, struct broker *broker)
@@ -85,17 +116,7 @@ struct err create_partitions_handle(struct request *request, struct broker *brok
     if (work->response.results == NULL)
         return err_make(ERR_NO_MEMORY);
     work->response.results_count = count;
-    for (int32_t i = 0; i < count; i++) {
-        struct create_partitions_response_topic *answer = &work->response.results[i];
-        create_partitions_response_topic_init(answer);
-        answer->name = work->asked.topics[i].name;
-        struct topic *topic = broker_find_topic(broker, answer->name);
-        struct err err = topic == NULL ? refuse(work, answer, KAFKA_UNKNOWN_TOPIC_OR_PARTITION,
-                                                "This server does not host this topic-partition.")
-                                       : grow(work, topic, &work->asked.topics[i], answer);
-        topic_unref(topic);
-        TRY(err);
-    }
+    TRY(answer_all(work));
     if (work->commit > 0 && commit_wait_park_admin(&work->wait, broker, work->commit, grow_resume))
         return ERR_NONE;
     return grow_resume(request);

@@ -3,6 +3,7 @@
 #include "api/commit_wait.h"
 #include "api/error_map.h"
 #include "api/handlers.h"
+#include "api/repeats.h"
 #include "broker/admin.h"
 
 struct create_work {
@@ -10,6 +11,7 @@ struct create_work {
     struct broker *broker;
     struct create_topics_request asked;
     struct create_topics_response response;
+    struct repeats names;
     int64_t commit; /* of the last topic made; 0: none */
 };
 
@@ -23,21 +25,27 @@ static struct err refuse(struct create_topics_response_topic *answer, struct are
     return ERR_NONE;
 }
 
-/* Whether the client's own placement of replicas fits one broker; *count: how many partitions. */
+/*
+ * Whether the client's own placement of replicas fits one broker: NULL, or what is wrong.
+ * Partitions may stand in any order. *count: how many there are.
+ */
 static const char *check_assignments(const struct create_work *work,
                                      const struct create_topics_request_topic *asked,
                                      int32_t *count)
 {
     int32_t node_id = (int32_t)config_number(work->broker->config, CONFIG_NODE_ID);
+    bool *is_placed = arena_alloc_array(&work->wait.request->arena,
+                                        (size_t)asked->assignments_count, sizeof *is_placed);
+    if (is_placed == NULL)
+        return "there is no memory to check it";
     for (int32_t i = 0; i < asked->assignments_count; i++) {
         const struct create_topics_request_assignment *assignment = &asked->assignments[i];
-        bool is_found = false;
-        for (int32_t j = 0; j < asked->assignments_count; j++)
-            is_found = is_found || asked->assignments[j].partition_index == i;
-        if (!is_found)
+        int32_t index = assignment->partition_index;
+        if (index < 0 || index >= asked->assignments_count || is_placed[index])
             return "partitions should be a consecutive 0-based integer sequence";
         if (assignment->broker_ids_count != 1 || assignment->broker_ids[0] != node_id)
             return "each partition must be assigned to this broker alone";
+        is_placed[index] = true;
     }
     *count = asked->assignments_count;
     return NULL;
@@ -117,14 +125,6 @@ static struct err fill_configs(const struct create_work *work,
     return ERR_NONE;
 }
 
-static bool is_named_twice(const struct create_topics_request *asked, struct span name)
-{
-    int count = 0;
-    for (int32_t i = 0; i < asked->topics_count; i++)
-        count += span_equal(asked->topics[i].name, name);
-    return count > 1;
-}
-
 /* Makes the topic, or only checks it. overrides is taken. */
 static struct err make(struct create_work *work, struct admin_create *create,
                        struct create_topics_response_topic *answer, struct diag *diag)
@@ -157,7 +157,7 @@ static struct err answer_topic(struct create_work *work,
     struct diag diag = {.text = ""};
     create_topics_response_topic_init(answer);
     answer->name = asked->name;
-    if (is_named_twice(&work->asked, asked->name))
+    if (repeats_has(&work->names, asked->name))
         return refuse(answer, arena, KAFKA_INVALID_REQUEST, "Duplicate topic name.");
     struct topic_overrides overrides = {0};
     struct admin_create create = {.name = asked->name, .overrides = &overrides};
@@ -181,6 +181,19 @@ static struct err create_resume(struct request *request)
     return request_end_reply(request);
 }
 
+static struct err answer_all(struct create_work *work)
+{
+    struct err err = ERR_NONE;
+    int32_t count = work->asked.topics_count;
+    repeats_init(&work->names, random_u64(work->broker->os->random));
+    for (int32_t i = 0; i < count && !err_failed(err); i++)
+        err = repeats_add(&work->names, work->asked.topics[i].name);
+    for (int32_t i = 0; i < count && !err_failed(err); i++)
+        err = answer_topic(work, &work->asked.topics[i], &work->response.topics[i]);
+    repeats_deinit(&work->names);
+    return err;
+}
+
 struct err create_topics_handle(struct request *request, struct broker *broker)
 {
     struct create_work *work = arena_alloc(&request->arena, sizeof *work);
@@ -199,8 +212,7 @@ struct err create_topics_handle(struct request *request, struct broker *broker)
     if (work->response.topics == NULL)
         return err_make(ERR_NO_MEMORY);
     work->response.topics_count = work->asked.topics_count;
-    for (size_t i = 0; i < count; i++)
-        TRY(answer_topic(work, &work->asked.topics[i], &work->response.topics[i]));
+    TRY(answer_all(work));
     if (work->commit > 0 &&
         commit_wait_park_admin(&work->wait, broker, work->commit, create_resume))
         return ERR_NONE;

@@ -2,10 +2,13 @@
 #include "wire/delete_topics.h"
 #include "api/error_map.h"
 #include "api/handlers.h"
+#include "api/repeats.h"
 #include "broker/admin.h"
 
 /* One topic on its way out. */
 struct delete_wait {
+    struct span name; /* as asked; null: by id */
+    struct uuid id;   /* as asked; zero: by name */
     struct deletion_observer observer;
     struct delete_work *work;
     struct delete_topics_response_topic *answer;
@@ -18,7 +21,9 @@ struct delete_work {
     struct delete_topics_request asked;
     struct delete_topics_response response;
     struct delete_wait *waits; /* by topic */
-    atomic_int waiting;        /* deletions not over, and one for the handler itself */
+    struct repeats names;
+    struct repeats ids;
+    atomic_int waiting; /* deletions not over, and one for the handler itself */
 };
 
 static void delete_done(struct deletion_observer *observer, struct err err)
@@ -49,21 +54,38 @@ static int16_t delete_topic(struct delete_work *work, struct topic *topic, struc
     return KAFKA_NONE;
 }
 
-static struct err answer_topic(struct delete_work *work, struct span name, struct uuid id,
-                               struct delete_wait *wait)
+/* What is wrong with the entry itself; NULL: nothing. */
+static const char *check_target(const struct delete_work *work, const struct delete_wait *target)
+{
+    bool has_name = !span_is_null(target->name);
+    bool has_id = !uuid_is_zero(target->id);
+    if (has_name && has_id)
+        return "You may not specify both topic name and topic id.";
+    if (!has_name && !has_id)
+        return "Neither topic name nor id were specified.";
+    if (has_name && repeats_has(&work->names, target->name))
+        return "Duplicate topic name.";
+    if (has_id && repeats_has(&work->ids, span_make(target->id.bytes, sizeof target->id.bytes)))
+        return "Duplicate topic id.";
+    return NULL;
+}
+
+static struct err answer_topic(struct delete_work *work, struct delete_wait *wait)
 {
     struct request *request = work->request;
     struct delete_topics_response_topic *answer = wait->answer;
-    answer->name = name;
-    answer->topic_id = id;
-    bool is_by_id = span_is_null(name);
-    if (!is_by_id && !uuid_is_zero(id)) {
+    answer->name = wait->name;
+    answer->topic_id = wait->id;
+    const char *fault = check_target(work, wait);
+    if (fault != NULL) {
         answer->error_code = KAFKA_INVALID_REQUEST;
+        answer->error_message = span_text(fault);
         return ERR_NONE;
     }
+    bool is_by_id = span_is_null(wait->name);
     struct broker *broker = work->api->broker;
-    struct topic *topic =
-        is_by_id ? broker_find_topic_by_id(broker, id) : broker_find_topic(broker, name);
+    struct topic *topic = is_by_id ? broker_find_topic_by_id(broker, wait->id)
+                                   : broker_find_topic(broker, wait->name);
     if (topic == NULL) {
         answer->error_code = is_by_id ? KAFKA_UNKNOWN_TOPIC_ID : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
         return ERR_NONE;
@@ -86,6 +108,19 @@ static struct err delete_resume(struct request *request)
     return request_end_reply(request);
 }
 
+/* Notes what is named more than once. */
+static struct err note_repeats(struct delete_work *work, int32_t count)
+{
+    for (int32_t i = 0; i < count; i++) {
+        const struct delete_wait *wait = &work->waits[i];
+        if (!span_is_null(wait->name))
+            TRY(repeats_add(&work->names, wait->name));
+        if (!uuid_is_zero(wait->id))
+            TRY(repeats_add(&work->ids, span_make(wait->id.bytes, sizeof wait->id.bytes)));
+    }
+    return ERR_NONE;
+}
+
 /* Deletes all that is named. ERR_NO_MEMORY: nothing was deleted. */
 static struct err delete_all(struct delete_work *work)
 {
@@ -102,12 +137,16 @@ static struct err delete_all(struct delete_work *work)
     for (int32_t i = 0; i < count; i++) {
         delete_topics_response_topic_init(&answers[i]);
         work->waits[i] = (struct delete_wait){
-            .observer = {.done = delete_done}, .work = work, .answer = &answers[i]};
+            .name = has_ids ? work->asked.topics[i].name : work->asked.topic_names[i],
+            .id = has_ids ? work->asked.topics[i].topic_id : UUID_ZERO,
+            .observer = {.done = delete_done},
+            .work = work,
+            .answer = &answers[i],
+        };
     }
+    TRY(note_repeats(work, count));
     for (int32_t i = 0; i < count; i++) {
-        struct span name = has_ids ? work->asked.topics[i].name : work->asked.topic_names[i];
-        struct uuid id = has_ids ? work->asked.topics[i].topic_id : UUID_ZERO;
-        struct err err = answer_topic(work, name, id, &work->waits[i]);
+        struct err err = answer_topic(work, &work->waits[i]);
         if (err_failed(err))
             work->waits[i].answer->error_code = KAFKA_UNKNOWN_SERVER_ERROR;
     }
@@ -128,7 +167,11 @@ struct err delete_topics_handle(struct request *request, struct api *api)
     request->parked = work;
     delete_topics_response_init(&work->response);
     request_park(request, delete_resume);
+    repeats_init(&work->names, random_u64(api->os->random));
+    repeats_init(&work->ids, random_u64(api->os->random));
     struct err err = delete_all(work);
+    repeats_deinit(&work->names);
+    repeats_deinit(&work->ids);
     if (atomic_fetch_sub(&work->waiting, 1) > 1)
         return ERR_NONE; /* the last deletion wakes the request */
     request_unpark(request);

@@ -88,3 +88,10 @@ int16_t error_map_batch(enum batch_fault fault)
     CHECK(fault < BATCH_FAULT_KIND_COUNT);
     return codes[fault];
 }
+
+int16_t error_map_epoch(int32_t asked, int32_t current)
+{
+    if (asked < 0 || asked == current)
+        return KAFKA_NONE;
+    return asked < current ? KAFKA_FENCED_LEADER_EPOCH : KAFKA_UNKNOWN_LEADER_EPOCH;
+}

@@ -15,4 +15,7 @@ int16_t error_map_admin(struct err err);
 /* The code for a batch that a producer may not append. */
 int16_t error_map_batch(enum batch_fault fault);
 
+/* The code for a client that knows the leader epoch `asked` (-1: it does not say). */
+int16_t error_map_epoch(int32_t asked, int32_t current);
+
 #endif

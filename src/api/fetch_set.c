@@ -72,11 +72,7 @@ static void entry_moved(struct partition_watch *watch, int64_t size)
 
 static void key_free(struct span *key)
 {
-    union {
-        const uint8_t *readable;
-        void *owned;
-    } bytes = {.readable = key->data};
-    free(bytes.owned);
+    free(span_writable(*key));
     *key = SPAN_NULL;
 }
 
@@ -196,12 +192,8 @@ static int16_t check_entry(struct fetch_entry *entry)
     if (entry->partition == NULL)
         return entry->set->uses_ids && entry->topic == NULL ? KAFKA_UNKNOWN_TOPIC_ID
                                                             : KAFKA_UNKNOWN_TOPIC_OR_PARTITION;
-    int32_t epoch = store_leader_epoch(entry->partition->store);
-    if (entry->asked.current_leader_epoch >= 0 && entry->asked.current_leader_epoch < epoch)
-        return KAFKA_FENCED_LEADER_EPOCH;
-    if (entry->asked.current_leader_epoch > epoch)
-        return KAFKA_UNKNOWN_LEADER_EPOCH;
-    return KAFKA_NONE;
+    return error_map_epoch(entry->asked.current_leader_epoch,
+                           store_leader_epoch(entry->partition->store));
 }
 
 /* Whether the asker's log and ours part ways before its position (KIP-595 in clients' fetches). */

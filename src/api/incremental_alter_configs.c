@@ -3,79 +3,55 @@
 #include "api/config_change.h"
 #include "api/handlers.h"
 
-struct alter_work {
-    struct commit_wait wait;
-    struct broker *broker;
-    struct incremental_alter_configs_request asked;
-    struct incremental_alter_configs_response response;
-    int64_t commit;
-};
-
-static struct err add_operation(struct config_change *change,
-                                const struct incremental_alter_configs_request_config *asked)
-{
-    if (asked->config_operation < CONFIG_SET || asked->config_operation > CONFIG_SUBTRACT) {
-        change->error_code = KAFKA_INVALID_REQUEST;
-        change->error_message = span_text("Unknown config operation.");
-        return ERR_NONE;
-    }
-    return config_change_add(change, (enum config_operation)asked->config_operation, asked->name,
-                             asked->value);
-}
-
-static struct err answer_resource(struct alter_work *work,
-                                  const struct incremental_alter_configs_request_resource *asked,
-                                  struct incremental_alter_configs_response_resource *answer)
-{
-    struct config_change change = {
-        .broker = work->broker,
-        .arena = &work->wait.request->arena,
-        .is_validated_only = work->asked.validate_only,
-        .resource_type = asked->resource_type,
-        .resource_name = asked->resource_name,
-    };
-    struct err err = config_change_begin(&change, true);
-    for (int32_t i = 0; i < asked->configs_count && !err_failed(err); i++)
-        err = add_operation(&change, &asked->configs[i]);
-    struct err ended = config_change_end(&change, &work->commit);
-    answer->resource_type = asked->resource_type;
-    answer->resource_name = asked->resource_name;
-    answer->error_code = change.error_code;
-    answer->error_message = change.error_message;
-    return err_failed(err) ? err : ended;
-}
-
 static struct err alter_resume(struct request *request)
 {
-    struct alter_work *work = request->parked;
-    TRY(work->wait.err);
+    const struct config_changes *changes = request->parked;
+    TRY(changes->wait.err);
+    struct incremental_alter_configs_response response;
+    incremental_alter_configs_response_init(&response);
+    response.responses_count = changes->count;
+    response.responses =
+        arena_alloc_array(&request->arena, (size_t)changes->count, sizeof *response.responses);
+    if (response.responses == NULL)
+        return err_make(ERR_NO_MEMORY);
+    for (int32_t i = 0; i < changes->count; i++)
+        response.responses[i] = (struct incremental_alter_configs_response_resource){
+            .error_code = changes->changes[i].error_code,
+            .error_message = changes->changes[i].error_message,
+            .resource_type = changes->changes[i].resource_type,
+            .resource_name = changes->changes[i].resource_name,
+        };
     struct writer *writer;
     TRY(request_begin_reply(request, 0, &writer));
-    TRY(incremental_alter_configs_response_encode(writer, request->version, &work->response));
+    TRY(incremental_alter_configs_response_encode(writer, request->version, &response));
     return request_end_reply(request);
+}
+
+static struct err take_resource(struct config_changes *changes, struct config_change *change,
+                                const struct incremental_alter_configs_request_resource *asked)
+{
+    TRY(config_change_reserve(changes, change, asked->configs_count));
+    change->resource_type = asked->resource_type;
+    change->resource_name = asked->resource_name;
+    for (int32_t i = 0; i < asked->configs_count; i++)
+        change->edits[i] = (struct config_edit){.operation = asked->configs[i].config_operation,
+                                                .name = asked->configs[i].name,
+                                                .value = asked->configs[i].value};
+    return ERR_NONE;
 }
 
 struct err incremental_alter_configs_handle(struct request *request, struct broker *broker)
 {
-    struct alter_work *work = arena_alloc(&request->arena, sizeof *work);
-    if (work == NULL)
-        return err_make(ERR_NO_MEMORY);
+    struct incremental_alter_configs_request asked;
+    struct config_changes *changes;
     TRY(request_keep_body(request));
     TRY(incremental_alter_configs_request_decode(&request->body, request->version, &request->arena,
-                                                 &work->asked));
-    work->wait.request = request;
-    work->broker = broker;
-    request->parked = work;
-    incremental_alter_configs_response_init(&work->response);
-    int32_t count = work->asked.resources_count;
-    work->response.responses =
-        arena_alloc_array(&request->arena, (size_t)count, sizeof *work->response.responses);
-    if (work->response.responses == NULL)
-        return err_make(ERR_NO_MEMORY);
-    work->response.responses_count = count;
-    for (int32_t i = 0; i < count; i++)
-        TRY(answer_resource(work, &work->asked.resources[i], &work->response.responses[i]));
-    if (work->commit > 0 && commit_wait_park_admin(&work->wait, broker, work->commit, alter_resume))
-        return ERR_NONE;
-    return alter_resume(request);
+                                                 &asked));
+    TRY(config_changes_begin(request, broker, asked.resources_count, &changes));
+    changes->is_incremental = true;
+    changes->is_validated_only = asked.validate_only;
+    for (int32_t i = 0; i < asked.resources_count; i++)
+        TRY(take_resource(changes, &changes->changes[i], &asked.resources[i]));
+    request->parked = changes;
+    return config_changes_apply(changes, alter_resume);
 }

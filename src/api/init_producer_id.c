@@ -29,6 +29,14 @@ static struct err init_resume(struct request *request)
     return request_end_reply(request);
 }
 
+static int16_t check_request(const struct init_producer_id_request *asked)
+{
+    bool has_half = (asked->producer_id == -1) != (asked->producer_epoch == -1);
+    if (has_half || (!span_is_null(asked->transactional_id) && asked->transactional_id.size == 0))
+        return KAFKA_INVALID_REQUEST;
+    return span_is_null(asked->transactional_id) ? KAFKA_NONE : KAFKA_UNSUPPORTED_VERSION;
+}
+
 struct err init_producer_id_handle(struct request *request, struct broker *broker)
 {
     struct init_producer_id_request asked;
@@ -40,11 +48,9 @@ struct err init_producer_id_handle(struct request *request, struct broker *broke
     request->parked = work;
     init_producer_id_response_init(&work->response);
     work->response.producer_epoch = -1;
-    if (!span_is_null(asked.transactional_id)) {
-        work->response.error_code =
-            asked.transactional_id.size == 0 ? KAFKA_INVALID_REQUEST : KAFKA_UNSUPPORTED_VERSION;
+    work->response.error_code = check_request(&asked);
+    if (work->response.error_code != KAFKA_NONE)
         return init_resume(request);
-    }
     int64_t commit;
     work->wait.err = admin_allocate_producer_id(broker, &work->response.producer_id, &commit, NULL);
     if (err_failed(work->wait.err))

@@ -1,17 +1,15 @@
 /* offset_for_leader_epoch: where an epoch ends (KIP-101, KIP-320). */
 #include "wire/offset_for_leader_epoch.h"
+#include "api/error_map.h"
 #include "api/handlers.h"
 
 static void answer_known(struct partition *partition,
                          const struct offset_for_leader_epoch_request_partition *asked,
                          struct offset_for_leader_epoch_response_partition *answer)
 {
-    int32_t epoch = store_leader_epoch(partition->store);
-    if (asked->current_leader_epoch >= 0 && asked->current_leader_epoch < epoch)
-        answer->error_code = KAFKA_FENCED_LEADER_EPOCH;
-    else if (asked->current_leader_epoch > epoch)
-        answer->error_code = KAFKA_UNKNOWN_LEADER_EPOCH;
-    else
+    answer->error_code =
+        error_map_epoch(asked->current_leader_epoch, store_leader_epoch(partition->store));
+    if (answer->error_code == KAFKA_NONE)
         log_epoch_end(partition->log, asked->leader_epoch, &answer->leader_epoch,
                       &answer->end_offset);
 }

@@ -21,8 +21,16 @@
 /* One batch of an internal topic: a group of 10,000 members and their assignments. */
 #define INTERNAL_BATCH_SIZE_MAX (64 * 1024 * 1024)
 
+/* Records of the metadata log since its last snapshot before another is worth it: replaying so many
+ * takes a millisecond. */
+#define METADATA_SNAPSHOT_RECORD_COUNT_MIN 1000
+
 /* Decoded form of one request: 1,000,000 array elements of the widest common kind. */
 #define REQUEST_ARENA_SIZE_MAX (256 * 1024 * 1024)
+
+/* Assignment protocols that one member of a group knows: clients ship four and users add a few. A
+ * join compares each with those before it. */
+#define MEMBER_PROTOCOL_COUNT_MAX 64
 
 /* HTTP: scrapers, probes and a few people at once. */
 #define HTTP_CONNECTION_COUNT_MAX 64

@@ -10,6 +10,18 @@
 /* Producer ids recorded at a time, as Kafka's blocks: a restart wastes at most so many. */
 #define PRODUCER_ID_BLOCK_SIZE 1000
 
+/* Begins and ends a change; before it the table is what the log says. */
+static void changes_lock(struct broker *broker)
+{
+    os_mutex_lock(&broker->admin_lock);
+    metadata_snapshot_step(broker);
+}
+
+static void changes_unlock(struct broker *broker)
+{
+    os_mutex_unlock(&broker->admin_lock);
+}
+
 bool admin_wait(struct broker *broker, int64_t commit, struct partition_waiter *waiter,
                 struct err *err)
 {
@@ -101,6 +113,7 @@ static struct err create_locked(struct broker *broker, struct admin_create *crea
     random_fill(broker->os->random, random, sizeof random);
     struct topic *topic;
     TRY(topic_create(create->name, uuid_from_random(random), create->is_internal, &topic));
+    topic->created_ms = clock_wall_ms(broker->os->clock);
     topic_configure(topic, create->overrides, broker->config);
     struct err err =
         topic_grow(topic, create->partition_count, broker->store, broker->os->clock, diag);
@@ -119,9 +132,9 @@ struct err admin_create_topic(struct broker *broker, struct admin_create *create
                               struct topic **out, int64_t *commit, struct diag *diag)
 {
     CHECK_MAGIC(broker, BROKER_MAGIC);
-    os_mutex_lock(&broker->admin_lock);
+    changes_lock(broker);
     struct err err = create_locked(broker, create, out, commit, diag);
-    os_mutex_unlock(&broker->admin_lock);
+    changes_unlock(broker);
     topic_overrides_deinit(create->overrides);
     return err;
 }
@@ -171,9 +184,9 @@ struct err admin_delete_topic(struct broker *broker, struct topic *topic,
         return err_make(ERR_NO_MEMORY);
     int64_t commit;
     deletion->observer = observer;
-    os_mutex_lock(&broker->admin_lock);
+    changes_lock(broker);
     struct err err = delete_locked(broker, topic, deletion, &commit, diag);
-    os_mutex_unlock(&broker->admin_lock);
+    changes_unlock(broker);
     if (err_failed(err)) {
         free(deletion);
         return err;
@@ -187,8 +200,7 @@ struct err admin_delete_topic(struct broker *broker, struct topic *topic,
     return ERR_NONE;
 }
 
-static struct err add_locked(struct broker *broker, struct topic *topic, int32_t count,
-                             int64_t *commit, struct diag *diag)
+struct err admin_check_partitions(struct topic *topic, int32_t count, struct diag *diag)
 {
     if (atomic_load(&topic->is_deleted))
         return err_make(ERR_NOT_FOUND);
@@ -203,6 +215,13 @@ static struct err add_locked(struct broker *broker, struct topic *topic, int32_t
     if (count > TOPIC_PARTITION_COUNT_MAX)
         return diag_fail(diag, ERR_LIMIT, "%d partitions are more than the %d a topic may have",
                          count, TOPIC_PARTITION_COUNT_MAX);
+    return ERR_NONE;
+}
+
+static struct err add_locked(struct broker *broker, struct topic *topic, int32_t count,
+                             int64_t *commit, struct diag *diag)
+{
+    TRY(admin_check_partitions(topic, count, diag));
     TRY(metadata_log_raised(broker, topic, count, commit, diag));
     return topic_grow(topic, count, broker->store, broker->os->clock, diag);
 }
@@ -210,9 +229,9 @@ static struct err add_locked(struct broker *broker, struct topic *topic, int32_t
 struct err admin_add_partitions(struct broker *broker, struct topic *topic, int32_t count,
                                 int64_t *commit, struct diag *diag)
 {
-    os_mutex_lock(&broker->admin_lock);
+    changes_lock(broker);
     struct err err = add_locked(broker, topic, count, commit, diag);
-    os_mutex_unlock(&broker->admin_lock);
+    changes_unlock(broker);
     return err;
 }
 
@@ -220,7 +239,7 @@ struct err admin_configure_topic(struct broker *broker, struct topic *topic,
                                  struct topic_overrides *overrides, int64_t *commit,
                                  struct diag *diag)
 {
-    os_mutex_lock(&broker->admin_lock);
+    changes_lock(broker);
     struct err err = ERR_NONE;
     if (atomic_load(&topic->is_deleted))
         err = err_make(ERR_NOT_FOUND);
@@ -228,7 +247,7 @@ struct err admin_configure_topic(struct broker *broker, struct topic *topic,
         err = metadata_log_configured(broker, topic, overrides, commit, diag);
     if (!err_failed(err))
         topic_configure(topic, overrides, broker->config);
-    os_mutex_unlock(&broker->admin_lock);
+    changes_unlock(broker);
     topic_overrides_deinit(overrides);
     return err;
 }
@@ -247,9 +266,9 @@ static struct err allocate_locked(struct broker *broker, int64_t *producer_id, s
 struct err admin_allocate_producer_id(struct broker *broker, int64_t *producer_id, int64_t *commit,
                                       struct diag *diag)
 {
-    os_mutex_lock(&broker->admin_lock);
+    changes_lock(broker);
     struct err err = allocate_locked(broker, producer_id, diag);
     *commit = broker->producer_id_commit;
-    os_mutex_unlock(&broker->admin_lock);
+    changes_unlock(broker);
     return err;
 }

@@ -48,6 +48,9 @@ MUST_USE struct err admin_delete_topic(struct broker *broker, struct topic *topi
 MUST_USE struct err admin_add_partitions(struct broker *broker, struct topic *topic, int32_t count,
                                          int64_t *commit, struct diag *diag);
 
+/* Checks what admin_add_partitions would refuse; changes nothing. */
+MUST_USE struct err admin_check_partitions(struct topic *topic, int32_t count, struct diag *diag);
+
 /* Replaces the topic's overrides (taken: empty afterwards). ERR_NOT_FOUND where it is gone. */
 MUST_USE struct err admin_configure_topic(struct broker *broker, struct topic *topic,
                                           struct topic_overrides *overrides, int64_t *commit,

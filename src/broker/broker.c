@@ -239,15 +239,26 @@ static struct err open_store(struct broker *broker, struct diag *diag)
     return store_open(&options, &broker->store, diag);
 }
 
+/* Flushes until nothing is left to do. */
+static struct err flush_all(struct broker *broker, struct diag *diag)
+{
+    struct store_flush_result result = {.is_more = true};
+    while (result.is_more)
+        TRY(store_flush_step(broker->store, &result, diag));
+    return ERR_NONE;
+}
+
 /* Makes what was recovered durable, so that high watermarks start at the log ends. */
 static struct err settle(struct broker *broker, struct diag *diag)
 {
     uint32_t dropped;
     TRY(store_drop_unclaimed(broker->store, &dropped, diag));
     TRY(store_sync_tickets(broker->store, diag));
-    struct store_flush_result result = {.is_more = true};
-    while (result.is_more)
-        TRY(store_flush_step(broker->store, &result, diag));
+    TRY(flush_all(broker, diag));
+    for (int step = 0; step < 2; step++) { /* perhaps one of a snapshot, and its end */
+        metadata_snapshot_step(broker);
+        TRY(flush_all(broker, diag));
+    }
     return ERR_NONE;
 }
 

@@ -21,6 +21,13 @@ struct ticket_waiter {
     void (*done)(struct ticket_waiter *waiter, struct err err);
 };
 
+/* How long the metadata log has become, see metadata_snapshot.c. Under admin_lock. */
+struct metadata_tail {
+    int64_t record_count;    /* since the last snapshot began, or since ever */
+    int64_t snapshot_offset; /* of the last snapshot's batch, while the log begins before it */
+    int64_t snapshot_end;    /* durable there means that snapshot is; 0: none is waited for */
+};
+
 #define BROKER_MAGIC 0x42524f4bU /* "BROK" */
 
 struct broker {
@@ -34,7 +41,8 @@ struct broker {
     struct os_mutex table_lock; /* guards the maps */
     struct map by_name;
     struct map by_id;
-    struct topic *metadata;     /* of the metadata log; a reference */
+    struct topic *metadata; /* of the metadata log; a reference */
+    struct metadata_tail metadata_tail;
     int64_t producer_id_next;   /* under admin_lock: the next to be given out */
     int64_t producer_id_end;    /* under admin_lock: those below are recorded as given out */
     struct store_events events; /* the owner's; the store calls the broker first */

@@ -12,6 +12,9 @@ static const struct uuid metadata_topic_id = {
 /* Bytes of one record: a topic with all its configs. */
 #define METADATA_RECORD_SIZE_MAX (64 * 1024)
 
+/* Small segments, so that those below a snapshot are soon whole and can go. */
+#define METADATA_SEGMENT_BYTES "1048576"
+
 struct partition *metadata_log_partition(struct broker *broker)
 {
     struct partition *partition = topic_partition(broker->metadata, 0);
@@ -28,6 +31,9 @@ struct err metadata_log_open(struct broker *broker, struct diag *diag)
         topic_overrides_set(&overrides, span_text("retention.ms"), span_text("-1"), diag);
     if (!err_failed(err))
         err = topic_overrides_set(&overrides, span_text("retention.bytes"), span_text("-1"), diag);
+    if (!err_failed(err))
+        err = topic_overrides_set(&overrides, span_text("segment.bytes"),
+                                  span_text(METADATA_SEGMENT_BYTES), diag);
     if (!err_failed(err)) {
         topic_configure(topic, &overrides, broker->config);
         err = topic_grow(topic, 1, broker->store, broker->os->clock, diag);
@@ -66,13 +72,15 @@ static struct err change_append(struct broker *broker, struct change *change, st
         err = internal_batch_add(&batch, SPAN_NULL, buf_span(&change->value));
     if (!err_failed(err))
         err = internal_batch_append(&batch, metadata_log_partition(broker), commit, diag);
+    if (!err_failed(err))
+        broker->metadata_tail.record_count++;
     internal_batch_deinit(&batch);
     buf_deinit(&change->value);
     return diag_wrap(diag, err, "the metadata log");
 }
 
-struct err metadata_log_created(struct broker *broker, struct topic *topic, int32_t partition_count,
-                                int64_t *commit, struct diag *diag)
+struct err metadata_log_pack_topic(struct writer *writer, const struct topic *topic,
+                                   int32_t partition_count)
 {
     struct metadata_topic_created_config configs[TOPIC_CONFIG_ID_COUNT];
     struct metadata_topic_created created;
@@ -80,7 +88,7 @@ struct err metadata_log_created(struct broker *broker, struct topic *topic, int3
     created.topic_id = topic->id;
     created.name = topic->name;
     created.partition_count = partition_count;
-    created.created_ms = clock_wall_ms(broker->os->clock);
+    created.created_ms = topic->created_ms;
     created.configs = configs;
     for (size_t i = 0; i < TOPIC_CONFIG_ID_COUNT; i++) {
         if (topic->overrides.texts[i] == NULL)
@@ -89,10 +97,15 @@ struct err metadata_log_created(struct broker *broker, struct topic *topic, int3
         config->name = span_text(topic_config_name((enum topic_config_id)i));
         config->value = span_text(topic->overrides.texts[i]);
     }
+    return metadata_topic_created_pack(writer, METADATA_TOPIC_CREATED_VERSION_MAX, &created);
+}
+
+struct err metadata_log_created(struct broker *broker, struct topic *topic, int32_t partition_count,
+                                int64_t *commit, struct diag *diag)
+{
     struct change change;
     change_begin(&change);
-    struct err err =
-        metadata_topic_created_pack(&change.writer, METADATA_TOPIC_CREATED_VERSION_MAX, &created);
+    struct err err = metadata_log_pack_topic(&change.writer, topic, partition_count);
     return change_append(broker, &change, err, commit, diag);
 }
 
@@ -169,6 +182,7 @@ static struct err replay_created(struct replay_state *state, struct reader *read
     struct topic *topic;
     bool is_internal = topic_name_is_internal(created.name);
     TRY(topic_create(created.name, created.topic_id, is_internal, &topic));
+    topic->created_ms = created.created_ms;
     struct topic_overrides overrides = {0};
     struct err err = ERR_NONE;
     for (int32_t i = 0; i < created.configs_count && !err_failed(err); i++)
@@ -244,6 +258,7 @@ static struct err replay_record(void *context, const struct record *record)
     int16_t type;
     TRY(reader_read_int16(&reader, &type));
     arena_reset(&state->arena);
+    state->broker->metadata_tail.record_count++;
     switch (type) {
     case METADATA_TOPIC_CREATED_TYPE:
         return replay_created(state, &reader);
@@ -255,6 +270,8 @@ static struct err replay_record(void *context, const struct record *record)
         return replay_configured(state, &reader);
     case METADATA_PRODUCER_IDS_ALLOCATED_TYPE:
         return replay_producer_ids(state, &reader);
+    case METADATA_SNAPSHOT_BEGUN_TYPE:
+        return metadata_snapshot_replay(state->broker, record->offset);
     default:
         return diag_fail(state->diag, ERR_UNSUPPORTED,
                          "the metadata log holds a record of type %d, which a newer version wrote",

@@ -18,6 +18,10 @@ MUST_USE struct err metadata_log_replay(struct broker *broker, struct diag *diag
 /* The partition whose durability makes changes durable. */
 struct partition *metadata_log_partition(struct broker *broker);
 
+/* Packs the record of a topic with so many partitions. */
+MUST_USE struct err metadata_log_pack_topic(struct writer *writer, const struct topic *topic,
+                                            int32_t partition_count);
+
 /* Each records one change. *commit: the offset to wait for. Errors: partition_append's. */
 MUST_USE struct err metadata_log_created(struct broker *broker, struct topic *topic,
                                          int32_t partition_count, int64_t *commit,
@@ -32,5 +36,16 @@ MUST_USE struct err metadata_log_configured(struct broker *broker, const struct 
                                             int64_t *commit, struct diag *diag);
 MUST_USE struct err metadata_log_producer_ids(struct broker *broker, int64_t producer_id_next,
                                               int64_t *commit, struct diag *diag);
+
+/* metadata_snapshot.c */
+/*
+ * Writes a snapshot when the log has become much longer than what it says, or moves the log's start
+ * up to the last one when that is durable. Under admin_lock, while the table is what the log says.
+ * What fails here is tried again later; nothing is lost by it.
+ */
+void metadata_snapshot_step(struct broker *broker);
+
+/* Replays the beginning of a snapshot: nothing exists that was recorded before. */
+MUST_USE struct err metadata_snapshot_replay(struct broker *broker, int64_t offset);
 
 #endif

@@ -29,6 +29,7 @@ struct topic {
     atomic_int reference_count;
     struct span name; /* on the heap, owned */
     struct uuid id;
+    int64_t created_ms; /* wall clock */
     bool is_internal;
     atomic_bool is_deleted;
     struct os_mutex lock; /* guards what follows */

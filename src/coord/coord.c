@@ -76,6 +76,7 @@ struct err coord_create(const struct coord_setup *setup, struct coord **out)
     timer_init(&coord->expiry, offsets_expire_fired);
     coord->topic = broker_find_topic(setup->broker, span_text(TOPIC_OFFSETS));
     coord->partition_count = coord->topic == NULL ? 0 : topic_partition_count(coord->topic);
+    atomic_init(&coord->is_prepared, coord->topic != NULL);
     coord->loads = calloc((size_t)coord->partition_count + 1, sizeof *coord->loads);
     if (coord->loads == NULL) {
         coord_destroy(coord);
@@ -156,9 +157,30 @@ static struct err make_topic(struct coord *coord, struct topic **out, struct dia
     return err;
 }
 
-static struct err prepare_locked(struct coord *coord, struct diag *diag)
+/* Takes in the topic (a reference) and the states of its partitions, unless another thread has. */
+static void adopt_topic(struct coord *coord, struct topic *topic, enum load_state *loads,
+                        int32_t count)
 {
-    if (coord->topic != NULL)
+    coord_lock(coord);
+    bool is_first = coord->topic == NULL;
+    if (is_first) {
+        free(coord->loads);
+        coord->loads = loads;
+        coord->partition_count = count;
+        coord->topic = topic;
+        atomic_store(&coord->is_prepared, true);
+    }
+    coord_unlock(coord);
+    if (!is_first) {
+        free(loads);
+        topic_unref(topic);
+    }
+}
+
+struct err coord_prepare(struct coord *coord, struct diag *diag)
+{
+    CHECK_MAGIC(coord, COORD_MAGIC);
+    if (atomic_load(&coord->is_prepared))
         return ERR_NONE;
     struct topic *topic;
     TRY(make_topic(coord, &topic, diag));
@@ -170,20 +192,8 @@ static struct err prepare_locked(struct coord *coord, struct diag *diag)
     }
     for (int32_t i = 0; i < count; i++)
         loads[i] = LOAD_DONE; /* new, so there is nothing to load */
-    free(coord->loads);
-    coord->loads = loads;
-    coord->partition_count = count;
-    coord->topic = topic;
+    adopt_topic(coord, topic, loads, count);
     return ERR_NONE;
-}
-
-struct err coord_prepare(struct coord *coord, struct diag *diag)
-{
-    CHECK_MAGIC(coord, COORD_MAGIC);
-    coord_lock(coord);
-    struct err err = prepare_locked(coord, diag);
-    coord_unlock(coord);
-    return err;
 }
 
 struct partition *coord_partition(struct coord *coord, int32_t index)
@@ -191,6 +201,14 @@ struct partition *coord_partition(struct coord *coord, int32_t index)
     struct partition *partition = topic_partition(coord->topic, index);
     CHECK(partition != NULL);
     return partition;
+}
+
+void coord_commit_fill(const struct group *group, int64_t end_offset, struct coord_commit *commit)
+{
+    struct partition *partition = coord_partition(group->coord, group->partition_index);
+    topic_ref(partition->topic);
+    *commit = (struct coord_commit){
+        .partition = partition, .topic = partition->topic, .end_offset = end_offset};
 }
 
 int16_t coord_find_group(struct coord *coord, struct span group_id, bool is_wanted,
@@ -201,8 +219,8 @@ int16_t coord_find_group(struct coord *coord, struct span group_id, bool is_want
         return KAFKA_COORDINATOR_NOT_AVAILABLE;
     if (group_id.size == 0 && is_wanted)
         return KAFKA_INVALID_GROUP_ID;
-    if (err_failed(prepare_locked(coord, NULL)))
-        return KAFKA_COORDINATOR_NOT_AVAILABLE;
+    if (coord->topic == NULL) /* so there is no group either */
+        return is_wanted ? KAFKA_COORDINATOR_NOT_AVAILABLE : KAFKA_NONE;
     int32_t index = hash_partition(group_id, coord->partition_count);
     if (coord->loads[index] == LOAD_FAILED)
         return KAFKA_COORDINATOR_NOT_AVAILABLE;
@@ -435,9 +453,7 @@ static int16_t delete_locked(struct coord *coord, struct group *group, struct co
     internal_batch_deinit(&batch);
     if (err_failed(err))
         return KAFKA_COORDINATOR_NOT_AVAILABLE;
-    topic_ref(partition->topic);
-    *commit = (struct coord_commit){
-        .partition = partition, .topic = partition->topic, .end_offset = end_offset};
+    coord_commit_fill(group, end_offset, commit);
     coord_drop_group(coord, group);
     return KAFKA_NONE;
 }

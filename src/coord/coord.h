@@ -52,7 +52,9 @@ void coord_step(struct coord *coord);
 /* Milliseconds until coord_step has something to do; -1: nothing is due. */
 int64_t coord_wait_ms(struct coord *coord);
 
-/* The partition of __consumer_offsets that a group belongs to. Makes the topic where it is missing.
+/*
+ * Makes __consumer_offsets where it is missing, so that groups can be made; joins and commits do so
+ * by themselves. Errors: admin_create_topic's.
  */
 MUST_USE struct err coord_prepare(struct coord *coord, struct diag *diag);
 

@@ -1,4 +1,12 @@
-/* coord_internal: what the files of the coordinator share. All under coord->lock. */
+/*
+ * coord_internal: what the files of the coordinator share. All under coord->lock, unless it says
+ * so.
+ *
+ * Lock order: the coordinator's lock, then a partition's (an append) or broker.table_lock. Never
+ * broker.admin_lock under it: topics are made before it is taken. Under it are an append to the
+ * offsets topic, so that the log's order is the order of what is kept here, and calls of waiters,
+ * which only post mail; records of commits are packed before it.
+ */
 #ifndef HEADRACE_COORD_COORD_INTERNAL_H
 #define HEADRACE_COORD_COORD_INTERNAL_H
 
@@ -22,8 +30,9 @@ struct coord {
     int64_t promised_ms; /* monotonic time until which coord_wait_ms told its caller to sleep */
     struct map groups;
     struct timer expiry;
-    struct topic *topic;    /* __consumer_offsets, or NULL while nobody needed it */
-    enum load_state *loads; /* by partition */
+    atomic_bool is_prepared; /* without the lock: topic is there */
+    struct topic *topic;     /* __consumer_offsets, or NULL while nobody needed it */
+    enum load_state *loads;  /* by partition */
     int32_t partition_count;
     bool is_closed;
 };
@@ -38,7 +47,8 @@ void coord_set_timer(struct coord *coord, struct timer *timer, int64_t after_ms)
 
 /*
  * Finds the group of a request. KAFKA_NONE with *group NULL where it does not exist and is_wanted
- * is false; otherwise it is made. Errors: not available, loading, INVALID_GROUP_ID.
+ * is false; otherwise it is made: coord_prepare has been called. Errors: not available, loading,
+ * INVALID_GROUP_ID.
  */
 int16_t coord_find_group(struct coord *coord, struct span group_id, bool is_wanted,
                          struct group **group);
@@ -48,6 +58,9 @@ void coord_drop_group(struct coord *coord, struct group *group);
 
 /* The partition that a group's records are on. */
 struct partition *coord_partition(struct coord *coord, int32_t index);
+
+/* Says what an answer waits for: end_offset of the group's partition. */
+void coord_commit_fill(const struct group *group, int64_t end_offset, struct coord_commit *commit);
 
 /* rebalance.c */
 void rebalance_timer_fired(struct timer *timer);
@@ -77,10 +90,12 @@ void membership_remove(struct group *group, struct member *member);
 void offsets_clear(struct group *group);
 MUST_USE struct err offsets_replay(struct group *group, struct span topic, int32_t partition,
                                    const struct record *record);
-/* Removes what has expired; true when the group itself has. Fills batch with tombstones. */
-void offsets_expire_fired(struct timer *timer);
 /* Adds a tombstone for each of the group's offsets. */
 MUST_USE struct err offsets_add_tombstones(struct group *group, struct internal_batch *batch);
+
+/* offsets_expire.c */
+/* Removes the offsets that have expired, and the groups of which nothing is left. */
+void offsets_expire_fired(struct timer *timer);
 
 /* group_log.c */
 /* Appends the group's own record, with the assignments its members have. */

@@ -388,6 +388,25 @@ static void earlier_timer_wakes_the_stepper(void **state)
     assert_true(wait_ms >= 0 && wait_ms <= 100);
 }
 
+static void only_who_makes_a_group_makes_the_topic_of_groups(void **state)
+{
+    struct coord_fixture *fixture = *state;
+    struct broker_fixture *broker = &fixture->broker;
+    struct topic *topic = broker_find_topic(broker->broker, span_text(TOPIC_OFFSETS));
+    assert_ok(admin_delete_topic(broker->broker, topic, NULL, NULL));
+    topic_unref(topic);
+    coord_fixture_flush(fixture);
+    coord_fixture_crash(fixture);
+    struct client *a = client_make(fixture);
+    assert_int_equal(client_beat(fixture, a, NULL), KAFKA_UNKNOWN_MEMBER_ID);
+    assert_string_equal(group_tell(fixture, NULL), "Dead");
+    assert_false(broker_fixture_has(broker, TOPIC_OFFSETS));
+    struct client *all[] = {a};
+    clients_settle(fixture, all, 1, (struct join_words){0});
+    assert_string_equal(group_tell(fixture, NULL), "Stable");
+    assert_true(broker_fixture_has(broker, TOPIC_OFFSETS));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -416,6 +435,7 @@ int main(void)
         TEST(follower_that_says_the_same_again_gets_the_running_generation),
         TEST(closing_answers_everyone_who_waits),
         TEST(earlier_timer_wakes_the_stepper),
+        TEST(only_who_makes_a_group_makes_the_topic_of_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,11 +38,7 @@ struct err blob_copy(struct span bytes, struct span *out)
 
 void blob_free(struct span *blob)
 {
-    union {
-        const uint8_t *readable;
-        void *owned;
-    } bytes = {.readable = blob->data};
-    free(bytes.owned);
+    free(span_writable(*blob));
     *blob = SPAN_NULL;
 }
 
@@ -70,13 +66,21 @@ struct err group_create(struct coord *coord, struct span id, int32_t partition_i
     group->state_ms = clock_wall_ms(coord->clock);
     list_init(&group->work);
     list_init(&group->members);
-    list_init(&group->pending);
     map_init(&group->by_member_id, coord->seed);
     map_init(&group->by_instance_id, coord->seed);
+    map_init(&group->pending, coord->seed);
+    map_init(&group->protocols, coord->seed);
     map_init(&group->offsets, coord->seed);
     timer_init(&group->rebalance.timer, rebalance_timer_fired);
     *out = group;
     return ERR_NONE;
+}
+
+static void pending_free(struct pending_member *pending)
+{
+    timer_cancel(&pending->timer);
+    blob_free(&pending->id);
+    free(pending);
 }
 
 void group_destroy(struct group *group)
@@ -84,12 +88,17 @@ void group_destroy(struct group *group)
     CHECK(group->write_count == 0);
     while (!list_is_empty(&group->members))
         group_remove_member(group, LIST_ENTRY(group->members.next, struct member, link));
-    while (!list_is_empty(&group->pending))
-        group_remove_pending(LIST_ENTRY(group->pending.next, struct pending_member, link));
+    CHECK(group->protocols.count == 0);
+    size_t position = 0;
+    const struct map_entry *entry;
+    while ((entry = map_next(&group->pending, &position)) != NULL)
+        pending_free(entry->value);
     timer_cancel(&group->rebalance.timer);
     offsets_clear(group);
     map_deinit(&group->by_member_id);
     map_deinit(&group->by_instance_id);
+    map_deinit(&group->pending);
+    map_deinit(&group->protocols);
     map_deinit(&group->offsets);
     list_remove(&group->work);
     blob_free(&group->id);
@@ -115,7 +124,7 @@ void group_set_state(struct group *group, enum group_state state)
 bool group_is_vacant(const struct group *group)
 {
     return group->state == GROUP_EMPTY && group->generation == 0 && group->offsets.count == 0 &&
-           list_is_empty(&group->pending) && group->write_count == 0;
+           group->pending.count == 0 && group->write_count == 0;
 }
 
 void group_check(const struct group *group)
@@ -177,16 +186,24 @@ void member_free(struct member *member)
     free(member);
 }
 
-struct err group_adopt_member(struct group *group, struct member *member)
+/* Puts the member into the group's tables: all of them, or none. */
+static struct err enter_tables(struct group *group, struct member *member)
 {
-    TRY(map_put(&group->by_member_id, member->id, member));
-    if (!span_is_null(member->instance_id)) {
-        struct err err = map_put(&group->by_instance_id, member->instance_id, member);
-        if (err_failed(err)) {
+    TRY(group_add_protocols(group, &member->traits));
+    struct err err = map_put(&group->by_member_id, member->id, member);
+    if (!err_failed(err) && !span_is_null(member->instance_id)) {
+        err = map_put(&group->by_instance_id, member->instance_id, member);
+        if (err_failed(err))
             (void)map_remove(&group->by_member_id, member->id);
-            return err;
-        }
     }
+    if (err_failed(err))
+        group_take_protocols(group, &member->traits);
+    return err;
+}
+
+static struct err adopt_member(struct group *group, struct member *member)
+{
+    TRY(enter_tables(group, member));
     member->group = group;
     timer_init(&member->session, membership_session_fired);
     list_append(&group->members, &member->link);
@@ -211,7 +228,7 @@ struct err group_add_member(struct group *group, const struct member_setup *setu
     if (!err_failed(err) && group->member_count == 0)
         err = blob_replace(&group->protocol_type, setup->request->protocol_type);
     if (!err_failed(err))
-        err = group_adopt_member(group, member);
+        err = adopt_member(group, member);
     if (err_failed(err)) {
         member_free(member);
         return err;
@@ -227,10 +244,13 @@ struct err member_update(struct member *member, const struct join_group_request 
 {
     struct member_traits traits = {0};
     struct err err = traits_fill(&traits, request, client);
+    if (!err_failed(err))
+        err = group_add_protocols(member->group, &traits);
     if (err_failed(err)) {
         traits_free(&traits);
         return err;
     }
+    group_take_protocols(member->group, &member->traits);
     traits_free(&member->traits);
     member->traits = traits;
     return ERR_NONE;
@@ -244,6 +264,7 @@ void group_remove_member(struct group *group, struct member *member)
         found = map_remove(&group->by_instance_id, member->instance_id);
         CHECK(found == member);
     }
+    group_take_protocols(group, &member->traits);
     list_remove(&member->link);
     group->member_count--;
     if (group->leader == member) {
@@ -263,22 +284,33 @@ struct member *group_find_static(const struct group *group, struct span instance
     return span_is_null(instance_id) ? NULL : map_get(&group->by_instance_id, instance_id);
 }
 
+int16_t group_identify(const struct group *group, struct span member_id, struct span instance_id,
+                       struct member **out)
+{
+    struct member *member = group_find_member(group, member_id);
+    if (!span_is_null(instance_id)) {
+        const struct member *named = group_find_static(group, instance_id);
+        if (named == NULL)
+            return KAFKA_UNKNOWN_MEMBER_ID;
+        if (named != member)
+            return KAFKA_FENCED_INSTANCE_ID;
+    }
+    if (member == NULL)
+        return KAFKA_UNKNOWN_MEMBER_ID;
+    *out = member;
+    return KAFKA_NONE;
+}
+
 struct pending_member *group_find_pending(const struct group *group, struct span member_id)
 {
-    LIST_EACH (&group->pending, link) {
-        struct pending_member *pending = LIST_ENTRY(link, struct pending_member, link);
-        if (span_equal(pending->id, member_id))
-            return pending;
-    }
-    return NULL;
+    return span_is_null(member_id) ? NULL : map_get(&group->pending, member_id);
 }
 
 void group_remove_pending(struct pending_member *pending)
 {
-    timer_cancel(&pending->timer);
-    list_remove(&pending->link);
-    blob_free(&pending->id);
-    free(pending);
+    const void *found = map_remove(&pending->group->pending, pending->id);
+    CHECK(found == pending);
+    pending_free(pending);
 }
 
 struct err group_replace_static(struct group *group, struct member *member, struct span member_id)
@@ -297,39 +329,6 @@ struct err group_replace_static(struct group *group, struct member *member, stru
     return ERR_NONE;
 }
 
-static bool member_knows(const struct member *member, struct span protocol_name)
-{
-    for (int32_t i = 0; i < member->traits.protocol_count; i++) {
-        if (span_equal(member->traits.protocols[i].name, protocol_name))
-            return true;
-    }
-    return false;
-}
-
-static bool all_know(const struct group *group, struct span protocol_name)
-{
-    LIST_EACH (&group->members, link) {
-        if (!member_knows(LIST_ENTRY(link, struct member, link), protocol_name))
-            return false;
-    }
-    return true;
-}
-
-bool group_supports(const struct group *group, const struct join_group_request *request)
-{
-    if (request->protocols_count <= 0 || request->protocol_type.size == 0)
-        return false;
-    if (group->member_count == 0)
-        return true;
-    if (!span_equal(group->protocol_type, request->protocol_type))
-        return false;
-    for (int32_t i = 0; i < request->protocols_count; i++) {
-        if (all_know(group, request->protocols[i].name))
-            return true;
-    }
-    return false;
-}
-
 bool member_matches(const struct member *member, const struct join_group_request *request)
 {
     if (member->traits.protocol_count != request->protocols_count)
@@ -341,43 +340,6 @@ bool member_matches(const struct member *member, const struct join_group_request
             return false;
     }
     return true;
-}
-
-/* How many members prefer the protocol to all others that everyone knows. */
-static int32_t count_votes(const struct group *group, struct span protocol_name)
-{
-    int32_t votes = 0;
-    LIST_EACH (&group->members, link) {
-        const struct member *member = LIST_ENTRY(link, struct member, link);
-        for (int32_t i = 0; i < member->traits.protocol_count; i++) {
-            struct span name = member->traits.protocols[i].name;
-            if (!all_know(group, name))
-                continue;
-            votes += span_equal(name, protocol_name);
-            break;
-        }
-    }
-    return votes;
-}
-
-struct span group_select_protocol(const struct group *group)
-{
-    struct span best = SPAN_NULL;
-    int32_t best_votes = -1;
-    if (group->member_count == 0)
-        return best;
-    const struct member *first = LIST_ENTRY(group->members.next, struct member, link);
-    if (first->traits.protocol_count == 1 && all_know(group, first->traits.protocols[0].name))
-        return first->traits.protocols[0].name;
-    for (int32_t i = 0; i < first->traits.protocol_count; i++) {
-        struct span name = first->traits.protocols[i].name;
-        int32_t votes = all_know(group, name) ? count_votes(group, name) : -1;
-        if (votes > best_votes) {
-            best = name;
-            best_votes = votes;
-        }
-    }
-    return best;
 }
 
 struct span member_metadata(const struct member *member, struct span protocol_name)

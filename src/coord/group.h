@@ -68,7 +68,6 @@ struct member {
 
 /* An id that was given out and not yet used (KIP-394). */
 struct pending_member {
-    struct list link;
     struct group *group;
     struct span id; /* owned */
     struct timer timer;
@@ -83,7 +82,7 @@ struct group_rebalance {
 };
 
 struct group {
-    struct list work; /* on a list of groups to be looked at, see offsets.c */
+    struct list work; /* on a list of groups to be looked at, see offsets_expire.c */
     struct coord *coord;
     struct span id; /* owned */
     int32_t partition_index;
@@ -97,9 +96,10 @@ struct group {
     int32_t member_count;
     struct map by_member_id;
     struct map by_instance_id;
-    struct list pending;
+    struct map pending;   /* of struct pending_member, by id */
+    struct map protocols; /* see group_protocols.c */
     struct group_rebalance rebalance;
-    struct map offsets;  /* of struct committed, see offsets.c */
+    struct map offsets;  /* of struct committed, see offsets_internal.h */
     int32_t write_count; /* appends whose outcome this struct waits for: not to be freed */
 };
 
@@ -139,9 +139,6 @@ struct member_setup {
 MUST_USE struct err group_add_member(struct group *group, const struct member_setup *setup,
                                      struct member **out);
 
-/* Adds a member whose parts (owned) were loaded. On success they are taken. */
-MUST_USE struct err group_adopt_member(struct group *group, struct member *member);
-
 /* Takes in what a member says anew. ERR_NO_MEMORY changes nothing. */
 MUST_USE struct err member_update(struct member *member, const struct join_group_request *request,
                                   const struct coord_client *client);
@@ -155,20 +152,21 @@ struct member *group_find_member(const struct group *group, struct span member_i
 struct member *group_find_static(const struct group *group, struct span instance_id);
 struct pending_member *group_find_pending(const struct group *group, struct span member_id);
 
+/*
+ * Finds a request's member and whether it is who it says: KAFKA_NONE and *out, UNKNOWN_MEMBER_ID,
+ * or FENCED_INSTANCE_ID where another has the instance id (null: none is claimed).
+ */
+int16_t group_identify(const struct group *group, struct span member_id, struct span instance_id,
+                       struct member **out);
+
 void group_remove_pending(struct pending_member *pending);
 
 /* Gives a static member's place to a new member id. ERR_NO_MEMORY changes nothing. */
 MUST_USE struct err group_replace_static(struct group *group, struct member *member,
                                          struct span member_id);
 
-/* Whether every member knows one of the request's protocols, of the group's type. */
-bool group_supports(const struct group *group, const struct join_group_request *request);
-
 /* Whether the member would say the same again. */
 bool member_matches(const struct member *member, const struct join_group_request *request);
-
-/* The protocol most members prefer among those all know; null where there is none. */
-struct span group_select_protocol(const struct group *group);
 
 /* The member's words under the protocol. */
 struct span member_metadata(const struct member *member, struct span protocol_name);
@@ -177,5 +175,17 @@ struct span member_metadata(const struct member *member, struct span protocol_na
 bool group_may_read(const struct group *group, struct span topic);
 
 bool group_is_leader(const struct group *group, const struct member *member);
+
+/* group_protocols.c */
+/* Counts what a member knows, or takes that back. ERR_NO_MEMORY changes nothing. */
+MUST_USE struct err group_add_protocols(struct group *group, const struct member_traits *traits);
+void group_take_protocols(struct group *group, const struct member_traits *traits);
+
+/* Whether every member knows one of the request's protocols, of the group's type. */
+bool group_supports(const struct group *group, const struct join_group_request *request);
+
+/* The protocol most members prefer among those all know; null where there is none. Lives until the
+ * group's members change. */
+struct span group_select_protocol(const struct group *group);
 
 #endif

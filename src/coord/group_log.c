@@ -3,7 +3,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
-#include "coord/coord_internal.h"
+#include "coord/offsets_internal.h"
 #include "wire/records/group_metadata.h"
 #include "wire/records/offset_commit.h"
 
@@ -47,6 +47,17 @@ static struct err pack_group(const struct group *group, struct buf *bytes, size_
     return err;
 }
 
+/* Adds a record of packed key and value, unless packing failed with err; frees the bytes. */
+static struct err add_packed(struct internal_batch *batch, struct buf *bytes, size_t key_size,
+                             struct err err)
+{
+    if (!err_failed(err))
+        err = internal_batch_add(batch, span_make(bytes->data, key_size),
+                                 span_make(bytes->data + key_size, bytes->size - key_size));
+    buf_deinit(bytes);
+    return err;
+}
+
 struct err group_log_write(struct group *group, int64_t *end_offset)
 {
     struct coord *coord = group->coord;
@@ -56,15 +67,39 @@ struct err group_log_write(struct group *group, int64_t *end_offset)
     buf_init(&bytes, INTERNAL_BATCH_SIZE_MAX);
     internal_batch_init(&batch, clock_wall_ms(coord->clock));
     struct err err = pack_group(group, &bytes, &key_size);
-    if (!err_failed(err))
-        err = internal_batch_add(&batch, span_make(bytes.data, key_size),
-                                 span_make(bytes.data + key_size, bytes.size - key_size));
+    err = add_packed(&batch, &bytes, key_size, err);
     if (!err_failed(err))
         err = internal_batch_append(&batch, coord_partition(coord, group->partition_index),
                                     end_offset, NULL);
     internal_batch_deinit(&batch);
-    buf_deinit(&bytes);
     return err;
+}
+
+struct err group_log_add_offset(struct span group_id, const struct topic *topic, int32_t partition,
+                                const struct committed_value *committed,
+                                struct internal_batch *batch)
+{
+    struct offset_commit_key key = {
+        .group = group_id, .topic = topic->name, .partition = partition};
+    struct offset_commit_value value;
+    offset_commit_value_init(&value);
+    value.offset = committed->offset;
+    value.leader_epoch = committed->leader_epoch;
+    value.metadata = committed->metadata;
+    value.commit_timestamp = committed->commit_ms;
+    value.expire_timestamp = committed->expire_ms;
+    value.topic_id = topic->id;
+    struct buf bytes;
+    struct writer writer;
+    buf_init(&bytes, INTERNAL_BATCH_SIZE_MAX);
+    writer_init(&writer, &bytes, NULL, 0);
+    struct err err = offset_commit_key_pack(&writer, &key);
+    size_t key_size = bytes.size;
+    /* Only version 1 has a time of expiry; what it lacks is given up, as in Kafka. */
+    int16_t version = committed->expire_ms < 0 ? OFFSET_COMMIT_VALUE_VERSION_MAX : 1;
+    if (!err_failed(err))
+        err = offset_commit_value_pack(&writer, version, &value);
+    return add_packed(batch, &bytes, key_size, err);
 }
 
 /* Adds a tombstone for a packed key, unless packing failed with err; frees the key. */

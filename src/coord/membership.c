@@ -89,15 +89,18 @@ static void join_later(struct group *group, const struct join_group_request *req
                        struct span id, struct coord_join *join)
 {
     struct pending_member *pending = calloc(1, sizeof *pending);
-    if (pending == NULL) {
+    struct err err = pending == NULL ? err_make(ERR_NO_MEMORY) : ERR_NONE;
+    if (!err_failed(err)) {
+        *pending = (struct pending_member){.group = group, .id = id};
+        timer_init(&pending->timer, pending_fired);
+        err = map_put(&group->pending, id, pending);
+    }
+    if (err_failed(err)) {
         blob_free(&id);
+        free(pending);
         join_refuse(join, request->member_id, KAFKA_COORDINATOR_NOT_AVAILABLE);
         return;
     }
-    pending->group = group;
-    pending->id = id;
-    timer_init(&pending->timer, pending_fired);
-    list_append(&group->pending, &pending->link);
     coord_set_timer(group->coord, &pending->timer, request->session_timeout_ms);
     join_refuse(join, id, KAFKA_MEMBER_ID_REQUIRED);
 }
@@ -299,38 +302,17 @@ static void join_unknown(struct group *group, const struct join_group_request *r
     }
 }
 
-/* Whether the request's member is who it says: Kafka's code, or KAFKA_NONE and the member. */
-static int16_t find_member(const struct group *group, struct span member_id,
-                           struct span instance_id, struct member **out)
-{
-    struct member *member = group_find_member(group, member_id);
-    if (!span_is_null(instance_id)) {
-        const struct member *named = group_find_static(group, instance_id);
-        if (named == NULL)
-            return KAFKA_UNKNOWN_MEMBER_ID;
-        if (named != member)
-            return KAFKA_FENCED_INSTANCE_ID;
-    }
-    if (member == NULL)
-        return KAFKA_UNKNOWN_MEMBER_ID;
-    *out = member;
-    return KAFKA_NONE;
-}
-
 static void join_known(struct group *group, const struct join_group_request *request,
                        const struct coord_client *client, struct coord_join *join)
 {
     struct pending_member *pending = group_find_pending(group, request->member_id);
     if (pending != NULL) {
-        struct span id = pending->id;
-        pending->id = SPAN_NULL;
         group_remove_pending(pending);
-        join_as_new(group, request, client, id, join);
-        blob_free(&id);
+        join_as_new(group, request, client, request->member_id, join);
         return;
     }
     struct member *member = NULL;
-    int16_t code = find_member(group, request->member_id, request->group_instance_id, &member);
+    int16_t code = group_identify(group, request->member_id, request->group_instance_id, &member);
     if (code != KAFKA_NONE) {
         join_refuse(join, request->member_id, code);
         return;
@@ -380,10 +362,12 @@ void coord_join_group(struct coord *coord, const struct join_group_request *requ
                       const struct coord_client *client, struct coord_join *join)
 {
     CHECK_MAGIC(coord, COORD_MAGIC);
-    coord_lock(coord);
     struct group *group = NULL;
     bool is_unknown = request->member_id.size == 0;
     int16_t code = check_join(coord, request);
+    if (code == KAFKA_NONE && is_unknown && err_failed(coord_prepare(coord, NULL)))
+        code = KAFKA_COORDINATOR_NOT_AVAILABLE;
+    coord_lock(coord);
     if (code == KAFKA_NONE)
         code = coord_find_group(coord, request->group_id, is_unknown, &group);
     if (code == KAFKA_NONE && group == NULL)
@@ -429,7 +413,7 @@ static int16_t check_sync(const struct group *group, const struct sync_group_req
 {
     if (group == NULL)
         return KAFKA_UNKNOWN_MEMBER_ID;
-    int16_t code = find_member(group, request->member_id, request->group_instance_id, member);
+    int16_t code = group_identify(group, request->member_id, request->group_instance_id, member);
     if (code != KAFKA_NONE)
         return code;
     if (request->generation_id != group->generation)
@@ -473,7 +457,7 @@ static int16_t heartbeat_locked(struct group *group, const struct heartbeat_requ
     struct member *member = NULL;
     if (group == NULL)
         return KAFKA_UNKNOWN_MEMBER_ID;
-    int16_t code = find_member(group, request->member_id, request->group_instance_id, &member);
+    int16_t code = group_identify(group, request->member_id, request->group_instance_id, &member);
     if (code != KAFKA_NONE)
         return code;
     if (request->generation_id != group->generation)
@@ -507,7 +491,7 @@ static int16_t leave_one(struct group *group, struct span member_id, struct span
     if (member_id.size == 0 && !span_is_null(instance_id))
         member = group_find_static(group, instance_id);
     int16_t code =
-        member != NULL ? KAFKA_NONE : find_member(group, member_id, instance_id, &member);
+        member != NULL ? KAFKA_NONE : group_identify(group, member_id, instance_id, &member);
     if (code == KAFKA_NONE)
         membership_remove(group, member);
     return code;

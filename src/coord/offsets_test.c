@@ -16,9 +16,11 @@ static int teardown(void **state)
     return 0;
 }
 
-/* Commits one partition's offset for the group "g"; client NULL: nobody's. */
-static int16_t commit_to(struct coord_fixture *fixture, const struct client *client,
-                         const char *topic_name, int32_t partition_index, int64_t offset)
+/* Commits one partition's offset for the group "g", to be kept for so long (-1: as usual); client
+ * NULL: nobody's. */
+static int16_t commit_for(struct coord_fixture *fixture, const struct client *client,
+                          const char *topic_name, int32_t partition_index, int64_t offset,
+                          int64_t retention_ms)
 {
     struct offset_commit_request_partition partition = {.partition_index = partition_index,
                                                         .committed_offset = offset,
@@ -34,14 +36,21 @@ static int16_t commit_to(struct coord_fixture *fixture, const struct client *cli
     request.group_instance_id = SPAN_NULL;
     request.topics = &topic;
     request.topics_count = 1;
+    request.retention_time_ms = retention_ms;
     struct offset_commit_response response = {0};
     struct coord_commit commit;
     arena_reset(&fixture->arena);
     assert_ok(coord_commit_offsets(fixture->coord, &request, &fixture->arena, &response, &commit));
     int16_t code = response.topics[0].partitions[0].error_code;
-    assert_int_equal(commit.partition != NULL, code == KAFKA_NONE);
+    assert_true(code != KAFKA_NONE || commit.partition != NULL);
     topic_unref(commit.topic);
     return code;
+}
+
+static int16_t commit_to(struct coord_fixture *fixture, const struct client *client,
+                         const char *topic_name, int32_t partition_index, int64_t offset)
+{
+    return commit_for(fixture, client, topic_name, partition_index, offset, -1);
 }
 
 static int16_t commit(struct coord_fixture *fixture, const struct client *client, int64_t offset)
@@ -158,6 +167,34 @@ static void commit_for_what_does_not_exist_is_refused(void **state)
     assert_int_equal(commit(fixture, NULL, 1), KAFKA_OFFSET_METADATA_TOO_LARGE);
 }
 
+/* The topic goes when its partitions were looked up already, and its offsets forgotten. */
+static void commit_that_a_deletion_overtakes_is_refused_and_leaves_nothing(void **state)
+{
+    struct coord_fixture *fixture = *state;
+    struct topic *topic = broker_find_topic(fixture->broker.broker, span_text("events"));
+    atomic_store(&topic->is_deleted, true);
+    assert_int_equal(commit(fixture, NULL, 7), KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
+    atomic_store(&topic->is_deleted, false);
+    topic_unref(topic);
+    coord_fixture_flush(fixture);
+    assert_string_equal(group_tell(fixture, NULL), "Dead");
+}
+
+static void commit_for_a_deleted_topic_is_refused_and_others_are_taken(void **state)
+{
+    struct coord_fixture *fixture = *state;
+    int64_t done;
+    topic_unref(broker_fixture_create(&fixture->broker, "doomed", 1, &done));
+    assert_int_equal(commit_to(fixture, NULL, "doomed", 0, 7), KAFKA_NONE);
+    struct topic *topic = broker_find_topic(fixture->broker.broker, span_text("doomed"));
+    assert_ok(admin_delete_topic(fixture->broker.broker, topic, NULL, NULL));
+    assert_int_equal(commit_to(fixture, NULL, "doomed", 0, 8), KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
+    assert_int_equal(commit(fixture, NULL, 9), KAFKA_NONE);
+    coord_forget_topic(fixture->coord, span_text("doomed"));
+    assert_int_equal(fetch_all_count(fixture), 1);
+    topic_unref(topic);
+}
+
 static void failed_append_of_a_commit_changes_nothing(void **state)
 {
     struct coord_fixture *fixture = *state;
@@ -215,6 +252,61 @@ static void offsets_expire_after_their_time_and_stay_gone(void **state)
     coord_fixture_crash(fixture);
     coord_fixture_load(fixture);
     assert_string_equal(group_tell(fixture, NULL), "Dead");
+}
+
+/* The offset of partition 0, which the client wants kept for so long, after so many minutes. */
+static int64_t kept_after(struct coord_fixture *fixture, int64_t retention_ms, int64_t minutes)
+{
+    assert_int_equal(commit_for(fixture, NULL, "events", 0, 7, retention_ms), KAFKA_NONE);
+    coord_fixture_flush(fixture);
+    pass_minutes(fixture, minutes);
+    return fetch_any(fixture);
+}
+
+static void retention_time_that_comes_with_a_commit_is_obeyed(void **state)
+{
+    struct coord_fixture *fixture = *state;
+    broker_fixture_set(&fixture->broker, "offsets.retention.minutes", "60");
+    int64_t minute_ms = 60 * 1000;
+    assert_int_equal(kept_after(fixture, 30 * minute_ms, 20), 7);
+    assert_int_equal(kept_after(fixture, 30 * minute_ms, 30), -1);
+    assert_int_equal(kept_after(fixture, 120 * minute_ms, 110), 7);
+    assert_int_equal(kept_after(fixture, 120 * minute_ms, 120), -1);
+    assert_int_equal(kept_after(fixture, INT64_MAX, 120), 7);
+    assert_int_equal(kept_after(fixture, -1, 60), -1); /* the last commit's words count */
+    assert_int_equal(kept_after(fixture, INT64_MIN, 10), -1);
+    assert_int_equal(kept_after(fixture, 0, 10), -1);
+}
+
+static void retention_time_of_a_commit_survives_a_crash(void **state)
+{
+    struct coord_fixture *fixture = *state;
+    broker_fixture_set(&fixture->broker, "offsets.retention.minutes", "60");
+    int64_t minute_ms = 60 * 1000;
+    assert_int_equal(kept_after(fixture, 90 * minute_ms, 0), 7);
+    assert_int_equal(commit_to(fixture, NULL, "events", 1, 8), KAFKA_NONE);
+    coord_fixture_flush(fixture);
+    coord_fixture_crash(fixture);
+    coord_fixture_load(fixture);
+    pass_minutes(fixture, 80);
+    assert_int_equal(fetch_any(fixture), 7);
+    assert_int_equal(fetch_all_count(fixture), 1);
+    pass_minutes(fixture, 10);
+    assert_int_equal(fetch_any(fixture), -1);
+}
+
+static void retention_time_does_not_end_what_a_member_still_reads(void **state)
+{
+    struct coord_fixture *fixture = *state;
+    struct client *a = client_make(fixture);
+    struct client *all[] = {a};
+    clients_settle(fixture, all, 1, (struct join_words){.session_ms = 1800000});
+    assert_int_equal(commit_for(fixture, a, "events", 0, 7, 1000), KAFKA_NONE);
+    coord_fixture_flush(fixture);
+    pass_minutes(fixture, 20);
+    assert_int_equal(fetch_any(fixture), 7);
+    pass_minutes(fixture, 20); /* the member is out after 30 */
+    assert_int_equal(fetch_any(fixture), -1);
 }
 
 static void offsets_of_a_group_at_work_do_not_expire(void **state)
@@ -399,9 +491,14 @@ int main(void)
         TEST(commit_between_generations_is_refused_and_while_preparing_taken),
         TEST(generation_of_an_unknown_group_is_illegal),
         TEST(commit_for_what_does_not_exist_is_refused),
+        TEST(commit_that_a_deletion_overtakes_is_refused_and_leaves_nothing),
+        TEST(commit_for_a_deleted_topic_is_refused_and_others_are_taken),
         TEST(failed_append_of_a_commit_changes_nothing),
         TEST(partition_named_twice_in_a_commit_takes_the_last_offset),
         TEST(offsets_expire_after_their_time_and_stay_gone),
+        TEST(retention_time_that_comes_with_a_commit_is_obeyed),
+        TEST(retention_time_of_a_commit_survives_a_crash),
+        TEST(retention_time_does_not_end_what_a_member_still_reads),
         TEST(offsets_of_a_group_at_work_do_not_expire),
         TEST(empty_group_is_deleted_with_its_offsets_for_good),
         TEST(offsets_in_use_cannot_be_deleted_and_others_can),

@@ -137,7 +137,7 @@ void rebalance_prepare(struct group *group)
 
 static bool all_have_joined(const struct group *group)
 {
-    if (!list_is_empty(&group->pending))
+    if (group->pending.count > 0)
         return false;
     LIST_EACH (&group->members, link) {
         if (LIST_ENTRY(link, struct member, link)->join == NULL)
