@@ -49,8 +49,8 @@ fmt: ## Format all sources
 asan: ## All tests under the address and undefined behaviour sanitizers
 	@$(MAKE) --no-print-directory PRESET=asan test
 
-tsan: ## All tests under the thread sanitizer
-	@$(MAKE) --no-print-directory PRESET=tsan test
+tsan: ## All tests under the thread sanitizer, but the client commands
+	@TSAN_OPTIONS=halt_on_error=1 $(MAKE) --no-print-directory PRESET=tsan test
 
 fuzz: deps ## Each fuzz target for FUZZ_SECONDS
 	@cmake --preset fuzz -DHEADRACE_FUZZ_SECONDS=$(FUZZ_SECONDS) >/dev/null

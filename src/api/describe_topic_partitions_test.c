@@ -30,8 +30,7 @@ static int32_t next_page(struct server_fixture *fixture, int socket, int32_t fir
                                                         .response_partition_limit = limit,
                                                         .cursor = first == 0 ? NULL : &cursor};
     struct writer writer;
-    struct frame_mark mark =
-        request_begin(fixture, &writer, API_DESCRIBE_TOPIC_PARTITIONS, 0, 1);
+    struct frame_mark mark = request_begin(fixture, &writer, API_DESCRIBE_TOPIC_PARTITIONS, 0, 1);
     assert_ok(describe_topic_partitions_request_encode(&writer, 0, &request));
     assert_ok(frame_end(&writer, mark));
     peer_send(fixture, socket);
@@ -41,11 +40,10 @@ static int32_t next_page(struct server_fixture *fixture, int socket, int32_t fir
     assert_ok(frame_parse(fake_net_look(fixture->net, socket), INT32_MAX, &frame));
     assert_true(frame.complete);
     size_t header_size = 5; /* correlation id, and no tagged fields */
-    reader_init(&reader,
-                span_make(frame.body.data + header_size, frame.body.size - header_size));
+    reader_init(&reader, span_make(frame.body.data + header_size, frame.body.size - header_size));
     arena_reset(&fixture->coord.arena);
-    assert_ok(describe_topic_partitions_response_decode(&reader, 0, &fixture->coord.arena,
-                                                        &response));
+    assert_ok(
+        describe_topic_partitions_response_decode(&reader, 0, &fixture->coord.arena, &response));
     assert_int_equal(response.topics_count, 1);
     for (int32_t i = 0; i < response.topics[0].partitions_count; i++)
         assert_int_equal(response.topics[0].partitions[i].partition_index, first + i);

@@ -55,7 +55,10 @@ static void live(struct coord_fixture *fixture)
     clients_settle(fixture, (struct client *const[]){leader, fixed}, 2,
                    (struct join_words){.version = 3});
     coord_forget_topic(fixture->coord, span_text("events"));
-    coord_fixture_pass(fixture, 60000);
+    coord_fixture_pass(fixture, 60000); /* the members are gone */
+    struct coord_commit deleted = {.topic = NULL};
+    assert_int_equal(coord_delete_group(fixture->coord, span_text("g"), &deleted), KAFKA_NONE);
+    topic_unref(deleted.topic);
     coord_fixture_flush(fixture);
 }
 

@@ -1,6 +1,10 @@
 """docs/clients.md: the table client x feature, as one run saw it."""
 
+import difflib
+
 import features
+
+VERSIONS = "## Versions"
 
 HEAD = """# Clients
 
@@ -64,5 +68,11 @@ def render(broker, clients, versions, results):
     reasons = [f"- {letter}: {reason}." for reason, letter in notes.letters.items()]
     known = [f"| {c.title} | {versions.get(c.name, 'did not start')} |" for c in clients]
     lines = [*body, *(["", *reasons] if reasons else []), *abilities(clients), *own,
-             "", "## Versions", "", "| Client | Version |", "|---|---|", *known]
+             "", VERSIONS, "", "| Client | Version |", "|---|---|", *known]
     return HEAD.format(broker=broker) + "\n".join(lines) + "\n"
+
+
+def differences(committed, page):
+    """The lines that differ, versions aside: those change with the machine and mean nothing."""
+    before, after = (text.split(VERSIONS)[0].splitlines() for text in (committed, page))
+    return list(difflib.unified_diff(before, after, "committed", "this run", lineterm="", n=0))
