@@ -57,6 +57,7 @@ fuzz: deps ## Each fuzz target for FUZZ_SECONDS
 	@ninja -C build/fuzz -j $(JOBS) && ctest --test-dir build/fuzz -L fuzz
 
 cov: ## Line coverage of the tests
+	@[ ! -d build/cov ] || find build/cov -name '*.gcda' -delete
 	@$(MAKE) --no-print-directory PRESET=cov test
 	@tools/coverage.sh build/cov
 

@@ -390,7 +390,8 @@ static int compare_listed(const void *left, const void *right)
     return span_compare(a->group_id, b->group_id);
 }
 
-static struct err list_locked(struct coord *coord, const struct list_groups_request *request,
+/* Lists the groups in the states that are wanted. */
+static struct err list_locked(struct coord *coord, const bool is_wanted[GROUP_STATE_COUNT],
                               struct arena *arena, struct list_groups_response *response)
 {
     response->groups = arena_alloc_array(arena, coord->groups.count, sizeof *response->groups);
@@ -398,19 +399,16 @@ static struct err list_locked(struct coord *coord, const struct list_groups_requ
         return err_make(ERR_NO_MEMORY);
     size_t position = 0;
     const struct map_entry *entry;
-    bool is_type_wanted =
-        filter_allows(request->types_filter, request->types_filter_count, "classic");
-    while (is_type_wanted && (entry = map_next(&coord->groups, &position)) != NULL) {
+    while ((entry = map_next(&coord->groups, &position)) != NULL) {
         const struct group *group = entry->value;
-        const char *state = group_state_name(group->state);
-        if (!filter_allows(request->states_filter, request->states_filter_count, state))
+        if (!is_wanted[group->state])
             continue;
         struct list_groups_response_group *listed = &response->groups[response->groups_count++];
         struct span type =
             span_is_null(group->protocol_type) ? span_text("") : group->protocol_type;
         TRY(arena_copy(arena, group->id, &listed->group_id));
         TRY(arena_copy(arena, type, &listed->protocol_type));
-        listed->group_state = span_text(state);
+        listed->group_state = span_text(group_state_name(group->state));
         listed->group_type = span_text("classic");
     }
     qsort(response->groups, (size_t)response->groups_count, sizeof *response->groups,
@@ -421,6 +419,13 @@ static struct err list_locked(struct coord *coord, const struct list_groups_requ
 struct err coord_list_groups(struct coord *coord, const struct list_groups_request *request,
                              struct arena *arena, struct list_groups_response *response)
 {
+    bool is_wanted[GROUP_STATE_COUNT]; /* the request's words are looked at once, not by group */
+    bool is_type_wanted =
+        filter_allows(request->types_filter, request->types_filter_count, "classic");
+    for (int i = 0; i < GROUP_STATE_COUNT; i++)
+        is_wanted[i] =
+            is_type_wanted && filter_allows(request->states_filter, request->states_filter_count,
+                                            group_state_name((enum group_state)i));
     coord_lock(coord);
     for (int32_t i = 0; i < coord->partition_count; i++) {
         if (coord->loads[i] != LOAD_DONE && coord->loads[i] != LOAD_FAILED)
@@ -430,7 +435,7 @@ struct err coord_list_groups(struct coord *coord, const struct list_groups_reque
         response->error_code = KAFKA_COORDINATOR_NOT_AVAILABLE;
     struct err err = ERR_NONE;
     if (response->error_code == KAFKA_NONE)
-        err = list_locked(coord, request, arena, response);
+        err = list_locked(coord, is_wanted, arena, response);
     coord_unlock(coord);
     return err;
 }

@@ -407,6 +407,119 @@ static void only_who_makes_a_group_makes_the_topic_of_groups(void **state)
     assert_true(broker_fixture_has(broker, TOPIC_OFFSETS));
 }
 
+/* Groups listed with a filter of states and one of types; NULL: without. */
+static int32_t list_count(struct coord_fixture *fixture, const char *state, const char *type)
+{
+    struct span states = text_or_null(state);
+    struct span types = text_or_null(type);
+    struct list_groups_request request = {.states_filter = &states,
+                                          .states_filter_count = state == NULL ? 0 : 1,
+                                          .types_filter = &types,
+                                          .types_filter_count = type == NULL ? 0 : 1};
+    struct list_groups_response response;
+    list_groups_response_init(&response);
+    arena_reset(&fixture->arena);
+    assert_ok(coord_list_groups(fixture->coord, &request, &fixture->arena, &response));
+    assert_int_equal(response.error_code, KAFKA_NONE);
+    return response.groups_count;
+}
+
+static void groups_are_listed_by_state_and_type_in_any_case(void **state)
+{
+    struct coord_fixture *fixture = *state;
+    struct client *a = client_make(fixture);
+    struct client *all[] = {a};
+    assert_int_equal(list_count(fixture, NULL, NULL), 0);
+    clients_settle(fixture, all, 1, (struct join_words){0});
+    assert_int_equal(list_count(fixture, NULL, NULL), 1);
+    assert_int_equal(list_count(fixture, "Stable", NULL), 1);
+    assert_int_equal(list_count(fixture, "sTABLE", "CLASSIC"), 1);
+    assert_int_equal(list_count(fixture, "Empty", NULL), 0);
+    assert_int_equal(list_count(fixture, "no such state", NULL), 0);
+    assert_int_equal(list_count(fixture, "Stable", "consumer"), 0);
+}
+
+static int16_t leave(struct coord_fixture *fixture, const char *member_id, const char *instance)
+{
+    struct leave_group_request_member member = {.member_id = span_text(member_id),
+                                                .group_instance_id = text_or_null(instance)};
+    struct leave_group_request request;
+    struct leave_group_response response;
+    leave_group_request_init(&request);
+    leave_group_response_init(&response);
+    request.group_id = span_text("g");
+    request.members = &member;
+    request.members_count = 1;
+    arena_reset(&fixture->arena);
+    assert_ok(coord_leave_group(fixture->coord, &request, 5, &fixture->arena, &response));
+    CHECK(response.members_count == 1);
+    return response.members[0].error_code;
+}
+
+static void static_member_is_taken_out_by_its_instance_and_not_by_a_strangers_id(void **state)
+{
+    struct coord_fixture *fixture = *state;
+    struct client *a = client_make(fixture);
+    struct client *all[] = {a};
+    clients_settle(fixture, all, 1, (struct join_words){.instance = "one"});
+    assert_int_equal(leave(fixture, "", "two"), KAFKA_UNKNOWN_MEMBER_ID);
+    assert_int_equal(leave(fixture, "stranger", "one"), KAFKA_FENCED_INSTANCE_ID);
+    assert_int_equal(leave(fixture, "stranger", NULL), KAFKA_UNKNOWN_MEMBER_ID);
+    assert_string_equal(group_tell(fixture, NULL), "Stable");
+    assert_int_equal(leave(fixture, "", "one"), KAFKA_NONE);
+    assert_string_equal(group_tell(fixture, NULL), "Empty");
+}
+
+static void id_given_out_and_not_used_can_leave(void **state)
+{
+    struct coord_fixture *fixture = *state;
+    struct client *a = client_make(fixture);
+    client_join(fixture, a, (struct join_words){.version = 4});
+    assert_int_equal(a->join_code, KAFKA_MEMBER_ID_REQUIRED);
+    assert_int_equal(leave(fixture, a->id, "one"), KAFKA_UNKNOWN_MEMBER_ID);
+    assert_int_equal(leave(fixture, a->id, NULL), KAFKA_NONE);
+    assert_int_equal(leave(fixture, a->id, NULL), KAFKA_UNKNOWN_MEMBER_ID);
+    client_join(fixture, a, (struct join_words){.version = 4});
+    assert_int_equal(a->join_code, KAFKA_UNKNOWN_MEMBER_ID);
+}
+
+/* A sync with these words, by a member of the generation. */
+static int16_t sync_as(struct coord_fixture *fixture, struct client *client, int32_t generation,
+                       const char *type, const char *protocol)
+{
+    struct sync_group_request request;
+    sync_group_request_init(&request);
+    request.group_id = span_text("g");
+    request.generation_id = generation;
+    request.member_id = span_text(client->id);
+    request.group_instance_id = SPAN_NULL;
+    request.protocol_type = text_or_null(type);
+    request.protocol_name = text_or_null(protocol);
+    client->sync.done = client_synced;
+    coord_sync_group(fixture->coord, &request, &client->sync);
+    return client->sync_code;
+}
+
+static void sync_that_does_not_fit_the_generation_is_refused(void **state)
+{
+    struct coord_fixture *fixture = *state;
+    struct client *a = client_make(fixture);
+    struct client *all[] = {a};
+    struct client stranger = {.id = "stranger"};
+    assert_int_equal(sync_as(fixture, &stranger, 1, NULL, NULL), KAFKA_UNKNOWN_MEMBER_ID);
+    clients_settle(fixture, all, 1, (struct join_words){0});
+    int32_t now = a->generation;
+    assert_int_equal(sync_as(fixture, &stranger, now, NULL, NULL), KAFKA_UNKNOWN_MEMBER_ID);
+    assert_int_equal(sync_as(fixture, a, now - 1, NULL, NULL), KAFKA_ILLEGAL_GENERATION);
+    assert_int_equal(sync_as(fixture, a, now, "connect", "range"),
+                     KAFKA_INCONSISTENT_GROUP_PROTOCOL);
+    assert_int_equal(sync_as(fixture, a, now, "consumer", "sticky"),
+                     KAFKA_INCONSISTENT_GROUP_PROTOCOL);
+    assert_int_equal(sync_as(fixture, a, now, "consumer", "range"), KAFKA_NONE);
+    client_join(fixture, client_make(fixture), (struct join_words){0});
+    assert_int_equal(sync_as(fixture, a, now, NULL, NULL), KAFKA_REBALANCE_IN_PROGRESS);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -436,6 +549,10 @@ int main(void)
         TEST(closing_answers_everyone_who_waits),
         TEST(earlier_timer_wakes_the_stepper),
         TEST(only_who_makes_a_group_makes_the_topic_of_groups),
+        TEST(groups_are_listed_by_state_and_type_in_any_case),
+        TEST(static_member_is_taken_out_by_its_instance_and_not_by_a_strangers_id),
+        TEST(id_given_out_and_not_used_can_leave),
+        TEST(sync_that_does_not_fit_the_generation_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
