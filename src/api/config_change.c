@@ -27,7 +27,7 @@ struct err config_change_begin(struct config_change *change, bool is_incremental
     change->topic = broker_find_topic(change->broker, change->resource_name);
     if (change->topic == NULL)
         return refuse(change, KAFKA_UNKNOWN_TOPIC_OR_PARTITION, "The topic does not exist.");
-    return is_incremental ? topic_read_overrides(change->topic, &change->overrides) : ERR_NONE;
+    return is_incremental ? topic_read_recorded(change->topic, &change->overrides) : ERR_NONE;
 }
 
 /* Appends a word to a comma-separated list, or takes it out; in arena memory. */

@@ -92,6 +92,10 @@
 /* A producer snapshot: 1,000,000 producers with five batches each. */
 #define SNAPSHOT_SIZE_MAX ((size_t)256 * 1024 * 1024)
 
+/* The broker's own background work (producers that expire, deletions to try again): what is a
+ * minute late bothers nobody, and a look at 10,000 partitions takes a millisecond. */
+#define BROKER_STEP_MS 60000
+
 /* How often a reader whose segment was removed under its hands looks again. */
 #define READ_RETRY_COUNT_MAX 8
 

@@ -22,7 +22,7 @@ struct partition *metadata_log_partition(struct broker *broker)
 struct err metadata_log_open(struct broker *broker, struct diag *diag)
 {
     struct topic *topic;
-    TRY(topic_create(span_text(TOPIC_METADATA), metadata_topic_id, true, &topic));
+    TRY(topic_create(span_text(TOPIC_METADATA), metadata_topic_id, true, NULL, &topic));
     struct topic_overrides overrides = {0};
     struct err err =
         topic_overrides_set(&overrides, span_text("retention.ms"), span_text("-1"), diag);
@@ -32,6 +32,7 @@ struct err metadata_log_open(struct broker *broker, struct diag *diag)
         topic_configure(topic, &overrides, broker->config);
         err = topic_grow(topic, 1, broker->store, broker->os->clock, diag);
     }
+    topic_note_record(topic, 0);
     topic_overrides_deinit(&overrides);
     if (!err_failed(err))
         err = broker_put_topic(broker, topic);
@@ -168,7 +169,8 @@ static struct err replay_created(struct replay_state *state, struct reader *read
         return err_make(ERR_CORRUPT);
     struct topic *topic;
     bool is_internal = topic_name_is_internal(created.name);
-    TRY(topic_create(created.name, created.topic_id, is_internal, &topic));
+    TRY(topic_create(created.name, created.topic_id, is_internal,
+                     metadata_log_partition(state->broker), &topic));
     struct topic_overrides overrides = {0};
     struct err err = ERR_NONE;
     for (int32_t i = 0; i < created.configs_count && !err_failed(err); i++)
@@ -200,7 +202,7 @@ static struct err replay_raised(struct replay_state *state, struct reader *reade
 {
     struct metadata_partitions_raised raised;
     TRY(metadata_partitions_raised_unpack(reader, &state->arena, &raised));
-    struct topic *topic = broker_find_topic_by_id(state->broker, raised.topic_id);
+    struct topic *topic = broker_peek_topic_by_id(state->broker, raised.topic_id);
     if (topic == NULL)
         return err_make(ERR_CORRUPT);
     topic->partition_count_wanted = raised.partition_count;
@@ -212,11 +214,11 @@ static struct err replay_configured(struct replay_state *state, struct reader *r
 {
     struct metadata_config_changed changed;
     TRY(metadata_config_changed_unpack(reader, &state->arena, &changed));
-    struct topic *topic = broker_find_topic_by_id(state->broker, changed.topic_id);
+    struct topic *topic = broker_peek_topic_by_id(state->broker, changed.topic_id);
     if (topic == NULL)
         return err_make(ERR_CORRUPT);
     struct topic_overrides overrides = {0};
-    struct err err = topic_read_overrides(topic, &overrides);
+    struct err err = topic_read_recorded(topic, &overrides);
     for (int32_t i = 0; i < changed.configs_count && !err_failed(err); i++)
         err = topic_overrides_set(&overrides, changed.configs[i].name, changed.configs[i].value,
                                   state->diag);
@@ -268,9 +270,10 @@ static struct err open_partitions(struct broker *broker, struct diag *diag)
     const struct map_entry *entry;
     while ((entry = map_next(&broker->by_id, &position)) != NULL) {
         struct topic *topic = entry->value;
-        if (topic->partition_count_wanted > topic_partition_count(topic))
+        if (topic->partition_count_wanted > topic->partition_count)
             TRY(topic_grow(topic, topic->partition_count_wanted, broker->store, broker->os->clock,
                            diag));
+        topic_note_record(topic, 0);
     }
     return ERR_NONE;
 }

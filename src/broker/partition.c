@@ -36,18 +36,18 @@ static void watchers_tell(struct partition *partition, int64_t size)
 /* Raises the high watermark; the caller holds the lock and finishes what is taken without it. */
 static void watermark_raise(struct partition *partition, int64_t offset, struct list *taken)
 {
-    if (offset <= partition->high_watermark)
+    int64_t watermark = partition->high_watermark;
+    if (offset <= watermark)
         return;
     int64_t end = log_end_offset(partition->log);
     CHECK(offset <= end);
     /* The share of the pending bytes that the flushed offsets are likely to hold: a waiting fetch
      * looks at the log itself before it answers. */
-    double share =
-        (double)(offset - partition->high_watermark) / (double)(end - partition->high_watermark);
+    double share = (double)(offset - watermark) / (double)(end - watermark);
     int64_t size = offset == end ? partition->pending_size
                                  : (int64_t)((double)partition->pending_size * share);
     partition->pending_size -= size;
-    partition->high_watermark = offset;
+    atomic_store(&partition->high_watermark, offset);
     waiters_take(partition, offset, taken);
     watchers_tell(partition, size > 0 ? size : 1);
 }
@@ -106,6 +106,7 @@ struct err partition_create(const struct partition_setup *setup, struct partitio
     *partition = (struct partition){
         .magic = PARTITION_MAGIC,
         .index = setup->index,
+        .recorded_at = PARTITION_UNRECORDED,
         .topic = setup->topic,
         .store = setup->store,
         .clock = setup->clock,
@@ -130,7 +131,7 @@ struct err partition_create(const struct partition_setup *setup, struct partitio
         partition_destroy(partition);
         return err;
     }
-    partition->high_watermark = log_durable_offset(partition->log);
+    atomic_store(&partition->high_watermark, log_durable_offset(partition->log));
     *out = partition;
     return ERR_NONE;
 }
@@ -277,11 +278,15 @@ void partition_unwatch(struct partition *partition, struct partition_watch *watc
     os_mutex_unlock(&partition->lock);
 }
 
+int64_t partition_high_watermark(const struct partition *partition)
+{
+    CHECK_MAGIC(partition, PARTITION_MAGIC);
+    return atomic_load(&partition->high_watermark);
+}
+
 void partition_read_offsets(struct partition *partition, struct partition_offsets *out)
 {
-    os_mutex_lock(&partition->lock);
-    int64_t watermark = partition->high_watermark;
-    os_mutex_unlock(&partition->lock);
+    int64_t watermark = partition_high_watermark(partition);
     *out = (struct partition_offsets){
         .start = log_start_offset(partition->log),
         .high_watermark = watermark,

@@ -31,6 +31,9 @@ struct topic;
 
 #define PARTITION_MAGIC 0x50415254U /* "PART" */
 
+/* recorded_at of a partition that no record names yet. */
+#define PARTITION_UNRECORDED INT64_MAX
+
 struct partition {
     uint32_t magic;
     int32_t index;
@@ -38,9 +41,10 @@ struct partition {
     struct log *log; /* NULL only while it is being opened */
     struct store *store;
     const struct os_clock *clock;
+    int64_t recorded_at; /* its topic's: where the record that makes it ends in the metadata log */
     struct os_mutex lock;
-    int64_t high_watermark;
-    int64_t pending_size; /* bytes between high watermark and log end */
+    _Atomic int64_t high_watermark; /* written under the lock */
+    int64_t pending_size;           /* bytes between high watermark and log end */
     struct producer_state producers;
     struct list waiters; /* by offset, rising */
     struct list watchers;
@@ -117,6 +121,9 @@ MUST_USE bool partition_wait(struct partition *partition, struct partition_waite
 /* Starts and ends watching. After unwatch returns, moved is not called any more. */
 void partition_watch(struct partition *partition, struct partition_watch *watch);
 void partition_unwatch(struct partition *partition, struct partition_watch *watch);
+
+/* Below it everything is durable. Any thread, and with any lock held. */
+int64_t partition_high_watermark(const struct partition *partition);
 
 /* Offsets of this moment. Any thread. */
 struct partition_offsets {

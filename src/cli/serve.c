@@ -126,7 +126,7 @@ static void background_run(void *argument)
         int64_t now_ms = clock_wall_ms(serve->os->clock);
         struct err err = store_background_step(serve->broker->store, now_ms, BACKGROUND_STEP_SIZE,
                                                &result, &diag);
-        broker_expire_producers(serve->broker);
+        broker_background_step(serve->broker, now_ms);
         int64_t wait_ms = BACKGROUND_IDLE_MS_MAX;
         if (!err_failed(err) && result.next_ms - now_ms < wait_ms)
             wait_ms = result.next_ms > now_ms ? result.next_ms - now_ms : 0;

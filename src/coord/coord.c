@@ -126,8 +126,8 @@ void coord_destroy(struct coord *coord)
     free(coord);
 }
 
-/* Makes __consumer_offsets, configured as Kafka does. */
-static struct err make_topic(struct coord *coord, struct topic **out, struct diag *diag)
+/* Makes __consumer_offsets, configured as Kafka does, unless it is just being made. */
+static struct err make_topic(struct coord *coord, int64_t *commit, struct diag *diag)
 {
     struct topic_overrides overrides = {0};
     const char *segment_bytes = config_text(coord->config, CONFIG_OFFSETS_TOPIC_SEGMENT_BYTES);
@@ -147,21 +147,26 @@ static struct err make_topic(struct coord *coord, struct topic **out, struct dia
         .overrides = &overrides,
         .is_internal = true,
     };
-    int64_t unused; /* what is appended to it later is durable later */
-    err = admin_create_topic(coord->broker, &create, out, &unused, diag);
-    if (err_is(err, ERR_EXISTS)) {
-        *out = broker_find_topic(coord->broker, span_text(TOPIC_OFFSETS));
-        err = *out == NULL ? err_make(ERR_AGAIN) : ERR_NONE;
-    }
-    return err;
+    struct topic *topic;
+    err = admin_create_topic(coord->broker, &create, &topic, commit, diag);
+    if (!err_failed(err))
+        topic_unref(topic);
+    return err_is(err, ERR_EXISTS) ? ERR_NONE : err;
 }
 
-static struct err prepare_locked(struct coord *coord, struct diag *diag)
+/* Begins with the topic as soon as it is durable: what is acknowledged stands on it. */
+static struct err prepare_locked(struct coord *coord, int64_t *commit, struct diag *diag)
 {
     if (coord->topic != NULL)
         return ERR_NONE;
-    struct topic *topic;
-    TRY(make_topic(coord, &topic, diag));
+    struct span name = span_text(TOPIC_OFFSETS);
+    struct topic *topic = broker_find_topic(coord->broker, name);
+    if (topic == NULL) {
+        TRY(make_topic(coord, commit, diag));
+        topic = broker_find_topic(coord->broker, name);
+    }
+    if (topic == NULL)
+        return err_make(ERR_AGAIN);
     int32_t count = topic_partition_count(topic);
     enum load_state *loads = calloc((size_t)count, sizeof *loads);
     if (loads == NULL) {
@@ -177,11 +182,11 @@ static struct err prepare_locked(struct coord *coord, struct diag *diag)
     return ERR_NONE;
 }
 
-struct err coord_prepare(struct coord *coord, struct diag *diag)
+struct err coord_prepare(struct coord *coord, int64_t *commit, struct diag *diag)
 {
     CHECK_MAGIC(coord, COORD_MAGIC);
     coord_lock(coord);
-    struct err err = prepare_locked(coord, diag);
+    struct err err = prepare_locked(coord, commit, diag);
     coord_unlock(coord);
     return err;
 }
@@ -201,7 +206,8 @@ int16_t coord_find_group(struct coord *coord, struct span group_id, bool is_want
         return KAFKA_COORDINATOR_NOT_AVAILABLE;
     if (group_id.size == 0 && is_wanted)
         return KAFKA_INVALID_GROUP_ID;
-    if (err_failed(prepare_locked(coord, NULL)))
+    int64_t unused; /* only who asks for the coordinator waits; others come again */
+    if (err_failed(prepare_locked(coord, &unused, NULL)))
         return KAFKA_COORDINATOR_NOT_AVAILABLE;
     int32_t index = hash_partition(group_id, coord->partition_count);
     if (coord->loads[index] == LOAD_FAILED)

@@ -52,9 +52,12 @@ void coord_step(struct coord *coord);
 /* Milliseconds until coord_step has something to do; -1: nothing is due. */
 int64_t coord_wait_ms(struct coord *coord);
 
-/* The partition of __consumer_offsets that a group belongs to. Makes the topic where it is missing.
+/*
+ * Makes __consumer_offsets where it is missing. ERR_AGAIN: it is not yet durable, which it is when
+ * the metadata log is up to *commit (admin_wait); until then groups are unavailable. Other errors
+ * as admin_create_topic's.
  */
-MUST_USE struct err coord_prepare(struct coord *coord, struct diag *diag);
+MUST_USE struct err coord_prepare(struct coord *coord, int64_t *commit, struct diag *diag);
 
 /* Who asks. The spans live during the call. */
 struct coord_client {

@@ -83,10 +83,11 @@ static struct err mark_deleted(struct log *log, uint64_t *ticket, struct diag *d
 {
     if (log->state == LOG_DELETED)
         return diag_fail(diag, ERR_CLOSED, "%s is deleted already", log->name);
-    if (store_is_offline(log->store))
-        return diag_fail(diag, ERR_OFFLINE, "%s is offline after a failed sync", log->store->dir);
     *ticket = 0;
     if (log->has_dir) {
+        if (store_is_offline(log->store))
+            return diag_fail(diag, ERR_OFFLINE, "%s is offline after a failed sync",
+                             log->store->dir);
         const struct manifest_entry entry = {.kind = MANIFEST_DELETE, .id = log->id};
         struct err err = manifest_append(&log->store->manifest, &entry, ticket);
         if (err_failed(err))

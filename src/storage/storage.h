@@ -140,7 +140,9 @@ MUST_USE struct err store_drop_unclaimed(struct store *store, uint32_t *count, s
  * Deletes a log: appends and reads end with ERR_CLOSED, the directory is renamed aside and its
  * files are removed in the background; open slices stay readable. The caller keeps and gives up its
  * reference as usual. Durable, and to be answered, when *ticket is (W6); a new log of the same name
- * and another topic id may be opened at once. ERR_IO, ERR_NO_SPACE, ERR_OFFLINE.
+ * and another topic id may be opened at once. ERR_IO, ERR_NO_SPACE, ERR_OFFLINE; ERR_CLOSED where
+ * it was deleted before. A log without files, which nobody has written to, is deleted without an
+ * error.
  */
 MUST_USE struct err store_delete_log(struct store *store, struct log *log, uint64_t *ticket,
                                      struct diag *diag);
