@@ -289,7 +289,8 @@ static struct err flush_all(struct broker *broker, struct diag *diag)
     struct store_flush_result result = {.is_more = true};
     while (result.is_more)
         TRY(store_flush_step(broker->store, &result, diag));
-    return ERR_NONE;
+    return result.is_short ? diag_fail(diag, ERR_LIMIT, "too few file descriptors, or memory")
+                           : ERR_NONE;
 }
 
 /*

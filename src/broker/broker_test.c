@@ -491,6 +491,33 @@ static void failed_sync_sends_every_waiter_home_once(void **state)
     broker_fixture_crash(fixture, MEM_DISK_LOSE_ALL);
 }
 
+static void log_that_cannot_be_flushed_sends_its_own_waiters_home(void **state)
+{
+    struct broker_fixture *fixture = *state;
+    broker_fixture_close(fixture);
+    broker_fixture_set(fixture, "headrace.open.files.max", "16");
+    broker_fixture_open(fixture);
+    struct topic *topic = broker_fixture_make(fixture, "events", 24);
+    struct counted_wait waits[24] = {0};
+    for (int i = 0; i < 24; i++) { /* the last ones are closed before they are synced */
+        struct partition *partition = topic_partition(topic, i);
+        waits[i].waiter.done = counted_done;
+        waits[i].waiter.offset = broker_fixture_append(partition, 1);
+        assert_false(partition_wait(partition, &waits[i].waiter, &waits[i].err));
+    }
+    assert_ok(file_remove(fixture->os.files, "/data/events-20/00000000000000000000.log"));
+    flush(fixture);
+    assert_int_equal(waits[0].count, 1);
+    assert_false(err_failed(waits[0].err));
+    assert_int_equal(waits[20].count, 1);
+    assert_true(err_is(waits[20].err, ERR_CORRUPT));
+    struct counted_wait late = {.waiter = {.done = counted_done, .offset = 1}};
+    assert_true(partition_wait(topic_partition(topic, 20), &late.waiter, &late.err));
+    assert_true(err_is(late.err, ERR_CORRUPT));
+    topic_unref(topic);
+    broker_fixture_crash(fixture, MEM_DISK_LOSE_ALL); /* a clean end is none with damage */
+}
+
 static void sync_that_fails_while_closing_is_an_error_and_no_more(void **state)
 {
     struct broker_fixture *fixture = *state;
@@ -561,6 +588,7 @@ int main(void)
         TEST(producer_ids_are_never_given_out_twice),
         TEST(waiters_are_called_once_in_order_when_durable),
         TEST(failed_sync_sends_every_waiter_home_once),
+        TEST(log_that_cannot_be_flushed_sends_its_own_waiters_home),
         TEST(sync_that_fails_while_closing_is_an_error_and_no_more),
         TEST(watchers_hear_of_durable_bytes_and_of_the_end),
     };

@@ -64,6 +64,19 @@ static void on_durable(void *context, int64_t offset)
     waiters_finish(&taken, ERR_NONE);
 }
 
+static void on_failed(void *context, struct err err)
+{
+    struct partition *partition = context;
+    CHECK_MAGIC(partition, PARTITION_MAGIC);
+    struct list taken;
+    list_init(&taken);
+    os_mutex_lock(&partition->lock);
+    partition->failure = err;
+    list_move_all(&taken, &partition->waiters);
+    os_mutex_unlock(&partition->lock);
+    waiters_finish(&taken, err);
+}
+
 static struct err on_snapshot(void *context, struct buf *out, int64_t *offset)
 {
     struct partition *partition = context;
@@ -122,6 +135,7 @@ struct err partition_create(const struct partition_setup *setup, struct partitio
         .config = *setup->config,
         .listener = {.context = partition,
                      .durable = on_durable,
+                     .failed = on_failed,
                      .snapshot = on_snapshot,
                      .released = on_released},
         .visitor = {.context = partition, .snapshot = on_replay_snapshot, .batch = on_replay_batch},
@@ -256,6 +270,9 @@ bool partition_wait(struct partition *partition, struct partition_waiter *waiter
         is_over = true;
     } else if (!is_over && store_is_offline(partition->store)) {
         *err = err_make(ERR_OFFLINE);
+        is_over = true;
+    } else if (!is_over && err_failed(partition->failure)) {
+        *err = partition->failure;
         is_over = true;
     }
     if (!is_over)

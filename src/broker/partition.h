@@ -8,7 +8,7 @@
  *  1. start offset <= high watermark <= log end; the high watermark never falls.
  *  2. What is above the high watermark is shown to nobody (W2).
  *  3. An ack waiter is called exactly once: when its offset is durable, or with the error that
- * makes that impossible (deletion, W7).
+ * makes that impossible (deletion, damage, W7).
  *
  * Locks: `lock` guards all but the log's own state. Watchers are called under it and may only take
  * locks that are never held around calls of this module. Waiters are called without it.
@@ -48,14 +48,15 @@ struct partition {
     struct producer_state producers;
     struct list waiters; /* by offset, rising */
     struct list watchers;
-    bool is_closed; /* deleted, or the broker ends: no appends, no waiting */
+    bool is_closed;     /* deleted, or the broker ends: no appends, no waiting */
+    struct err failure; /* set: what is not yet durable never will be */
 };
 
 /* Someone who waits until everything below offset is durable. */
 struct partition_waiter {
     struct list link;
     int64_t offset;
-    /* Any thread, no lock held. ERR_OFFLINE, ERR_CLOSED when it will never be. */
+    /* Any thread, no lock held. ERR_OFFLINE, ERR_CLOSED, ERR_CORRUPT when it will never be. */
     void (*done)(struct partition_waiter *waiter, struct err err);
 };
 

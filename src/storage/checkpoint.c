@@ -131,7 +131,7 @@ static struct err sync_names(struct log *log, struct diag *diag)
     char path[STORE_PATH_SIZE];
     log_dir_path(log, path);
     struct err err = dir_sync(log->store->options.files, path);
-    if (err_is(err, ERR_NOT_FOUND))
+    if (err_is(err, ERR_NOT_FOUND) || err_is(err, ERR_LIMIT))
         return err;
     return err_failed(err) ? store_fail_sync(log->store, path, err, diag) : err;
 }

@@ -59,6 +59,9 @@ struct log_listener {
      * flushing thread; with several, calls may arrive out of order: take the maximum. Not called
      * with flush_by_os, nor for logs that were deleted. */
     void (*durable)(void *context, int64_t offset);
+    /* By a flush step: what is not yet durable never will be; err says why. Appends are refused
+     * from then on. Not called where the store goes offline: it says so itself. */
+    void (*failed)(void *context, struct err err);
     /* By the background step or store_close: retention moved the start offset up to this. */
     void (*start_moved)(void *context, int64_t offset);
     /* By the background step or store_close: append the producer state to out and say in *offset

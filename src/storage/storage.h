@@ -162,6 +162,7 @@ struct store_flush_result {
     uint32_t log_count;  /* whose durable offset may have moved */
     uint32_t sync_count; /* files, directories, file systems synced */
     bool is_more;        /* more became dirty meanwhile: call again */
+    bool is_short;       /* descriptors or memory are short: call again after a pause */
 };
 
 /*
@@ -169,7 +170,9 @@ struct store_flush_result {
  * without any lock, then moves each durable offset up to what was noted and tells its listener.
  * Above STORE_SYNCFS_COUNT dirty logs it syncs the file system once instead. Also syncs the
  * manifest for tickets. Does nothing and returns at once when nothing is dirty. Several threads may
- * call it: each takes its own share. After a failed sync: ERR_OFFLINE, now and for ever (W7).
+ * call it: each takes its own share. Logs whose files cannot be opened for want of descriptors or
+ * memory are left for the next call, which is_short asks for, and reported once. After a failed
+ * sync: ERR_OFFLINE, now and for ever (W7).
  */
 MUST_USE struct err store_flush_step(struct store *store, struct store_flush_result *result,
                                      struct diag *diag);

@@ -66,7 +66,7 @@ enum log_state {
 /* A log's part in the group commit. */
 struct log_flush {
     struct list link;
-    atomic_bool is_queued; /* in store.flush.dirty; cleared without the log's lock */
+    atomic_bool is_queued; /* in store.flush.dirty or put_off; cleared without the log's lock */
     bool is_running;       /* a step syncs it now */
     bool is_wanted_again;  /* became dirty while it ran */
     bool is_dir_unsynced;  /* the directory has new names */
@@ -164,6 +164,8 @@ struct store_flusher {
     struct os_mutex lock;
     struct list dirty; /* of log.flush.link, each with a reference */
     uint32_t dirty_count;
+    struct list put_off; /* the same, of logs that a step could not open */
+    bool has_told_shortage;
     uint64_t root_changes; /* names made or renamed in the data directory */
     uint64_t root_synced;
     uint64_t ticket_wanted; /* somebody waits for it */

@@ -93,6 +93,8 @@ struct err store_sync_root(struct store *store, uint64_t change, struct diag *di
     if (!is_needed)
         return ERR_NONE;
     struct err err = dir_sync(store->options.files, store->dir);
+    if (err_is(err, ERR_LIMIT)) /* no descriptor for it: nothing was tried */
+        return diag_wrap(diag, err, "cannot open %s", store->dir);
     if (err_failed(err))
         return store_fail_sync(store, store->dir, err, diag);
     os_mutex_lock(&flusher->lock);
@@ -292,8 +294,11 @@ static struct err open_all(struct store *store, struct diag *diag)
     TRY(take_lock(store, diag));
     TRY(check_format(store, diag));
     look_for_mark(store);
-    const struct manifest_setup setup = {
-        .files = store->options.files, .dir = store->dir, .visit = replay_entry, .context = store};
+    const struct manifest_setup setup = {.files = store->options.files,
+                                         .dir = store->dir,
+                                         .distrusts_pages = store->distrusts_pages,
+                                         .visit = replay_entry,
+                                         .context = store};
     struct manifest_summary summary;
     TRY(manifest_open(&store->manifest, &setup, &summary, diag));
     struct err err = dir_list(store->options.files, store->dir, find_deleted, store);
@@ -322,6 +327,7 @@ static struct store *make_store(const struct store_options *options)
     map_init(&store->names.map, random_u64(options->random));
     os_mutex_init(&store->flush.lock);
     list_init(&store->flush.dirty);
+    list_init(&store->flush.put_off);
     store->flush.root_changes = STORE_ROOT_CHANGE_FIRST;
     os_mutex_init(&store->work.lock);
     list_init(&store->work.urgent);
