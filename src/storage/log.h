@@ -173,10 +173,10 @@ struct log_time {
 MUST_USE struct err log_find_time(struct log *log, int64_t timestamp, struct buf *scratch,
                                   struct log_time *out, struct diag *diag);
 
-/* The first record that has the log's maximum timestamp (ListOffsets -3). Otherwise as
- * log_find_time. */
-MUST_USE struct err log_find_time_max(struct log *log, struct buf *scratch, struct log_time *out,
-                                      struct diag *diag);
+/* The first record that has the maximum timestamp of those below offset_below, which is a batch's
+ * border (ListOffsets -3). Otherwise as log_find_time. */
+MUST_USE struct err log_find_time_max(struct log *log, int64_t offset_below, struct buf *scratch,
+                                      struct log_time *out, struct diag *diag);
 
 /*
  * OffsetForLeaderEpoch as Kafka's LeaderEpochFileCache.endOffsetFor answers it: the largest epoch
