@@ -96,6 +96,11 @@
  * minute late bothers nobody, and a look at 10,000 partitions takes a millisecond. */
 #define BROKER_STEP_MS 60000
 
+/* Idempotent producers that one partition remembers: ten times what a busy topic has, in 2.5 MB.
+ * The one that wrote longest ago is forgotten for a new one, as Redpanda does
+ * (max_concurrent_producer_ids). */
+#define PRODUCER_COUNT_MAX 10000
+
 /* How often a reader whose segment was removed under its hands looks again. */
 #define READ_RETRY_COUNT_MAX 8
 
