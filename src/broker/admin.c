@@ -133,7 +133,8 @@ struct err admin_create_topic(struct broker *broker, struct admin_create *create
     return err;
 }
 
-/* Deletes the topic's logs. Where that fails, those that are left are deleted another time. */
+/* Deletes the topic's logs, so that others of their names may be made. Where that fails, those that
+ * are left are deleted another time. */
 static struct err delete_logs(const struct deletion *deletion)
 {
     const struct topic *topic = deletion->topic;
@@ -144,7 +145,7 @@ static struct err delete_logs(const struct deletion *deletion)
         if (err_failed(err) && !err_is(err, ERR_CLOSED)) /* closed: deleted the last time */
             return err;
     }
-    return ERR_NONE;
+    return store_sync_names(deletion->broker->store, NULL);
 }
 
 /* Frees the name. */

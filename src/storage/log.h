@@ -77,8 +77,8 @@ struct log_visitor {
     void *context;
     /* First, if there is one: the newest producer snapshot, as listener.snapshot wrote it. */
     struct err (*snapshot)(void *context, int64_t offset, struct span bytes);
-    /* Then each batch from the snapshot's offset (or the log's start) to the end. batch: all its
-     * bytes, valid during the call. */
+    /* Then each batch from the snapshot's offset (or the first that is still there, be it below the
+     * start) to the end. batch: all its bytes, valid during the call. */
     struct err (*batch)(void *context, const struct batch_header *header, struct span batch);
 };
 

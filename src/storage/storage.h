@@ -131,7 +131,8 @@ MUST_USE struct err store_open_log(struct store *store, const struct log_setup *
 
 /*
  * Deletes every log that the manifest knows and nobody opened: topics whose deletion was made
- * durable by the metadata log, but not here. Call it once, after all partitions are open and only
+ * durable by the metadata log, but not here; and moves directories aside that no log owns. Syncs
+ * their names. Call it once, after all partitions are open and only
  * if the metadata log was read whole. *count: how many. Errors as store_delete_log.
  */
 MUST_USE struct err store_drop_unclaimed(struct store *store, uint32_t *count, struct diag *diag);
@@ -139,13 +140,20 @@ MUST_USE struct err store_drop_unclaimed(struct store *store, uint32_t *count, s
 /*
  * Deletes a log: appends and reads end with ERR_CLOSED, the directory is renamed aside and its
  * files are removed in the background; open slices stay readable. The caller keeps and gives up its
- * reference as usual. Durable, and to be answered, when *ticket is (W6); a new log of the same name
- * and another topic id may be opened at once. ERR_IO, ERR_NO_SPACE, ERR_OFFLINE; ERR_CLOSED where
- * it was deleted before. A log without files, which nobody has written to, is deleted without an
- * error.
+ * reference as usual. Durable, and to be answered, when *ticket is (W6). A new log of the same name
+ * and another topic id may be opened after store_sync_names. ERR_IO, ERR_NO_SPACE, ERR_OFFLINE;
+ * ERR_CLOSED where it was deleted before. A log without files, which nobody has written to, is
+ * deleted without an error.
  */
 MUST_USE struct err store_delete_log(struct store *store, struct log *log, uint64_t *ticket,
                                      struct diag *diag);
+
+/*
+ * Makes the names safe that store_delete_log has given to directories on their way out. Before that
+ * a crash could undo the renaming, and a new log of the name would find the old one's files as its
+ * own. Waits for the disk. ERR_OFFLINE; ERR_LIMIT (descriptors).
+ */
+MUST_USE struct err store_sync_names(struct store *store, struct diag *diag);
 
 /*
  * Tickets number changes of the manifest in order. A change is durable when store_durable_ticket

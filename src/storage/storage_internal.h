@@ -239,8 +239,12 @@ MUST_USE struct err store_sync_manifest(struct store *store, uint64_t ticket, st
 /* Notes that a name in the data directory has changed and returns the change's number. */
 uint64_t store_note_root_change(struct store *store);
 
-/* A fresh name for a log's directory on its way out. name: STORE_NAME_SIZE_MAX + 1 bytes. */
-void store_make_deleted_name(struct store *store, const struct log *log, char *name);
+/* Renames a log's directory that is on its way out, and queues it for removal after the ticket. The
+ * name is safe after store_sync_names. */
+MUST_USE struct err store_move_aside(struct store *store, const char *name, uint64_t ticket);
+
+/* A directory named <something>-<digits>: a log of Kafka's, or of ours. */
+bool store_is_log_name(const char *name);
 
 /* Says that somebody waits for a ticket; tells the flusher. Without locks. */
 void store_want_ticket(struct store *store, uint64_t ticket);

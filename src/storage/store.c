@@ -149,12 +149,21 @@ bool store_is_offline(const struct store *store)
     return atomic_load(&store->is_offline);
 }
 
-void store_make_deleted_name(struct store *store, const struct log *log, char *name)
+struct err store_move_aside(struct store *store, const char *name, uint64_t ticket)
 {
+    char aside[STORE_NAME_SIZE_MAX + 1];
+    char from[STORE_PATH_SIZE];
+    char to[STORE_PATH_SIZE];
     int keep = STORE_NAME_SIZE_MAX - 1 - 16 - (int)(sizeof DELETED_SUFFIX - 1);
-    int size = snprintf(name, STORE_NAME_SIZE_MAX + 1, "%.*s.%016llx" DELETED_SUFFIX, keep,
-                        log->name, (unsigned long long)random_u64(store->options.random));
+    int size = snprintf(aside, sizeof aside, "%.*s.%016llx" DELETED_SUFFIX, keep, name,
+                        (unsigned long long)random_u64(store->options.random));
     CHECK(size > 0 && size <= STORE_NAME_SIZE_MAX);
+    store_path(store, from, name);
+    store_path(store, to, aside);
+    TRY(file_rename(store->options.files, from, to));
+    (void)store_note_root_change(store);
+    garbage_add_dir(store, aside, ticket);
+    return ERR_NONE;
 }
 
 static struct err take_lock(struct store *store, struct diag *diag)
@@ -191,8 +200,7 @@ static struct err write_format(struct store *store)
     return dir_sync(files, store->dir);
 }
 
-/* A directory named <something>-<digits>: a log of Kafka's, or of ours. */
-static bool is_log_name(const char *name)
+bool store_is_log_name(const char *name)
 {
     const char *dash = strrchr(name, '-');
     return dash != NULL && dash != name && dash[1] != '\0' &&
@@ -202,7 +210,7 @@ static bool is_log_name(const char *name)
 static struct err refuse_log_dir(void *context, const char *name, bool is_dir)
 {
     char *found = context;
-    if (is_dir && is_log_name(name))
+    if (is_dir && store_is_log_name(name))
         (void)snprintf(found, STORE_NAME_SIZE_MAX + 1, "%s", name);
     return ERR_NONE;
 }

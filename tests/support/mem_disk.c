@@ -59,6 +59,8 @@ struct mem_disk {
     bool has_failed;
     uint32_t off_at; /* 0: never */
     bool is_off;
+    void (*on_sync)(void *context);
+    void *on_sync_context;
     uint64_t random;
 };
 
@@ -184,6 +186,13 @@ static struct err gate(struct mem_disk *disk, enum mem_disk_call call, enum err_
         return err_make(code);
     }
     return ERR_NONE;
+}
+
+/* Without the lock. */
+static void tell_sync(struct mem_disk *disk)
+{
+    if (disk->on_sync != NULL)
+        disk->on_sync(disk->on_sync_context);
 }
 
 static struct err gate_sync(struct mem_disk *disk)
@@ -346,6 +355,7 @@ static void note_lies(struct inode *inode)
 static struct err mem_sync(void *self, int file)
 {
     struct mem_disk *disk = self;
+    tell_sync(disk);
     os_mutex_lock(&disk->lock);
     struct err err = gate_sync(disk);
     struct inode *inode = inode_of(disk, file);
@@ -360,6 +370,7 @@ static struct err mem_sync(void *self, int file)
 static struct err mem_sync_file_system(void *self, int file)
 {
     struct mem_disk *disk = self;
+    tell_sync(disk);
     os_mutex_lock(&disk->lock);
     struct err err = gate_sync(disk);
     (void)inode_of(disk, file);
@@ -490,6 +501,7 @@ static struct err mem_dir_make(void *self, const char *path)
 static struct err mem_dir_sync(void *self, const char *path)
 {
     struct mem_disk *disk = self;
+    tell_sync(disk);
     os_mutex_lock(&disk->lock);
     bool has_descriptor = disk->open_count < disk->open_count_max;
     struct err err = has_descriptor ? gate_sync(disk) : err_make(ERR_LIMIT);
@@ -611,13 +623,19 @@ void mem_disk_power_off(struct mem_disk *disk, uint32_t sync_count)
     disk->off_at = sync_count;
 }
 
+void mem_disk_on_sync(struct mem_disk *disk, void (*hook)(void *context), void *context)
+{
+    disk->on_sync = hook;
+    disk->on_sync_context = context;
+}
+
 bool mem_disk_is_off(const struct mem_disk *disk)
 {
     return disk->is_off;
 }
 
 /* Mixes the two versions sector by sector; the size is one of both. */
-static void mix_bytes(struct mem_disk *disk, struct inode *inode)
+static void mix_bytes(struct mem_disk *disk, struct inode *inode, bool garbles)
 {
     struct bytes *now = &inode->now;
     struct bytes *synced = &inode->synced;
@@ -628,6 +646,11 @@ static void mix_bytes(struct mem_disk *disk, struct inode *inode)
         bool keeps_old = next_random(disk) % 2 == 0;
         for (size_t i = at; keeps_old && i < end; i++)
             now->data[i] = i < synced->size ? synced->data[i] : 0;
+        bool is_noise = garbles && next_random(disk) % 4 == 0;
+        for (size_t i = at; is_noise && i < end; i++) {
+            if (i >= synced->size || now->data[i] != synced->data[i])
+                now->data[i] = (uint8_t)(next_random(disk) >> 32);
+        }
     }
     resize(now, size);
 }
@@ -665,8 +688,8 @@ void mem_disk_crash(struct mem_disk *disk, enum mem_disk_loss loss)
         if (loss == MEM_DISK_LOSE_ALL) {
             copy_bytes(&inode->now, &inode->synced);
             copy_names(&inode->names_now, &inode->names_synced);
-        } else if (loss == MEM_DISK_LOSE_SOME) {
-            mix_bytes(disk, inode);
+        } else if (loss != MEM_DISK_LOSE_NONE) {
+            mix_bytes(disk, inode, loss == MEM_DISK_GARBLE);
             mix_names(disk, inode);
         }
         if (loss != MEM_DISK_LOSE_NONE) {

@@ -33,6 +33,7 @@ enum mem_disk_call {
 enum mem_disk_loss {
     MEM_DISK_LOSE_ALL,
     MEM_DISK_LOSE_SOME, /* by sector and by name, as the seed decides */
+    MEM_DISK_GARBLE,    /* the same, and some of the bytes that were being written are noise */
     MEM_DISK_LOSE_NONE, /* the process died, the machine lives */
 };
 
@@ -60,6 +61,9 @@ void mem_disk_set_open_max(struct mem_disk *disk, uint32_t count);
  */
 void mem_disk_power_off(struct mem_disk *disk, uint32_t sync_count);
 bool mem_disk_is_off(const struct mem_disk *disk);
+
+/* Calls the hook before each sync takes effect: other threads, so to say. NULL: nobody. */
+void mem_disk_on_sync(struct mem_disk *disk, void (*hook)(void *context), void *context);
 
 /* Closes all files, loses what a crash loses, and turns the power on. */
 void mem_disk_crash(struct mem_disk *disk, enum mem_disk_loss loss);
