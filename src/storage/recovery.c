@@ -249,8 +249,11 @@ static struct err drop_later(struct log *log, uint32_t at)
     struct segment_list *list = &log->segments;
     if (at + 1 == list->count)
         return ERR_NONE;
+    /* A replay drops the segments that begin at the offset, but this one stays, be it empty. */
+    const struct segment_facts *kept = &list->items[at]->facts;
+    bool is_empty = kept->next_offset == kept->base_offset;
     const struct manifest_entry entry = {
-        .kind = MANIFEST_TRUNCATE, .id = log->id, .offset = list->items[at]->facts.next_offset};
+        .kind = MANIFEST_TRUNCATE, .id = log->id, .offset = kept->next_offset + (is_empty ? 1 : 0)};
     uint64_t ticket;
     TRY(manifest_append(&log->store->manifest, &entry, &ticket));
     /* Said again: truncation lowers the checkpoint to the segment's begin. */
