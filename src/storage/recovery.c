@@ -240,6 +240,9 @@ static struct err cut_segment(struct log *log, struct segment *segment)
     struct err err = file_truncate(files, file, segment->facts.size);
     file_close(files, file);
     log->flush.is_dir_unsynced = true;
+    /* The cut itself has to be synced before a later segment is: what was cut off, found again by
+     * the next recovery, would end the log before that one. */
+    segment->size_synced = 0;
     return err;
 }
 
@@ -371,7 +374,8 @@ static void settle(struct recovery *recovery)
     }
     if (!log->store->was_clean)
         distrust_names(log);
-    if (!is_durable)
+    const struct segment *last = segments_last(list);
+    if (!is_durable || last->size_synced < last->facts.size)
         flush_enqueue(log);
     bool must_seal = list->count > recovery->at + 1;
     if (must_seal || log->bounds.end != log->checkpoint.offset)
