@@ -1,10 +1,9 @@
 /*
  * flush: the group commit (W2, W3, W7).
  *
- *                 +--- short of descriptors: put off to the next step ---+
- *                 v                                                      |
  *     idle --append--> queued --flush_begin--> running --flush_end--> idle
- *                                                 |  (appended to meanwhile: queued again)
+ *                        ^                        |  (appended to meanwhile: queued again)
+ *                        +------- put off <-------+  (short of descriptors)
  *
  * flush_begin notes under the log's lock how far the log reaches; then files are synced without any
  * lock; flush_end moves the durable offset to what was noted. While one sync runs, appends gather

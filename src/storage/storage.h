@@ -23,10 +23,11 @@
  * W5 A checkpoint is written only after: segment synced; then producer snapshot, index and epochs
  *    synced. The manifest entry itself is synced before anything below it is thrown away.
  * W6 Truncation, start offsets and deletion are durable before they are answered (tickets, below);
- *    a topic id never comes back, so replay skips dead incarnations.
- * W7 A failed sync is final: the store goes offline and says so; DIR/sync-failed makes the next
- *    start read the tails from the disk itself, past pages that may be falsely clean.
- * (W4, W8 and W9 are the ring's.)
+ *    a topic id never comes back, so replay skips dead incarnations; a directory's name is used
+ * again only after the renaming of the dead one is safe (store_sync_names). W7 A failed sync is
+ * final: the store goes offline and says so; DIR/sync-failed makes the next start read the tails
+ * from the disk itself, past pages that may be falsely clean, and write the manifest anew. (W4, W8
+ * and W9 are the ring's.)
  *
  * Start:  store_open -> store_open_log for each partition that exists -> store_drop_unclaimed ->
  *         store_flush_step until nothing is left -> serve.
