@@ -37,7 +37,7 @@ unit: build ## Unit tests alone
 integration: build ## The built binary, driven from outside
 	@ctest --test-dir $(B) -L integration -j $(JOBS)
 
-sim: build ## The power cut at every sync of a broker's life, for SEEDS seeds
+sim: build ## A fault at every sync and write of a broker's life, for SEEDS seeds
 	@SIM_SEED=1000 SIM_SEEDS=$(SEEDS) $(B)/tests/crash_test
 
 check: build ## Under a minute: format, tidy, unit tests, clang-tidy on changed files

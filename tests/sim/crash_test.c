@@ -1,16 +1,30 @@
 /*
- * crash_test: the power goes out at every sync of a workload in turn.
+ * crash_test: one fault at every place of a workload in turn: the power goes out at the n-th sync,
+ * or that sync fails, or the n-th write finds the disk full.
  *
- * For each seed and each number n: the same workload until its n-th sync, which does not happen; a
- * crash, recovery, the oracle; what was in flight is sent again; more work, and another crash. The
- * seed decides what is left of what was not synced. A failure says which seed and sync. SIM_SEED=n
- * begins with that seed, SIM_SEEDS=n runs so many.
+ * For each seed and each number n: the same workload until then; a crash, recovery, the oracle;
+ * what was in flight is sent again; more work, and another crash. The seed decides what is left of
+ * what was not synced. A failure says fault, seed and n. SIM_SEED=n begins with that seed,
+ * SIM_SEEDS=n runs so many.
  */
 #include "sim/sim.h"
 
-#define SEED_COUNT 12
 #define ACTION_COUNT 120
 #define ACTION_COUNT_AFTER 30
+
+enum fault {
+    FAULT_POWER,
+    FAULT_SYNC,
+    FAULT_WRITE,
+    FAULT_COUNT,
+};
+
+/* How many seeds run usually: about a second for each fault. */
+static const uint64_t seed_counts[FAULT_COUNT] = {
+    [FAULT_POWER] = 8, [FAULT_SYNC] = 4, [FAULT_WRITE] = 2};
+
+static const char *const fault_names[FAULT_COUNT] = {
+    [FAULT_POWER] = "power", [FAULT_SYNC] = "sync", [FAULT_WRITE] = "write"};
 
 /* Recovers, checks, and sends again what was in flight. */
 static void crash(struct sim *sim)
@@ -20,15 +34,19 @@ static void crash(struct sim *sim)
     sim_resend(sim);
 }
 
-/* False when the workload ended before the n-th sync. */
-static bool run(uint64_t seed, uint32_t sync)
+/* False when the workload ended before the n-th. */
+static bool run(enum fault fault, uint64_t seed, uint32_t n)
 {
     struct sim *sim = sim_create(seed);
-    mem_disk_power_off(sim->fixture.base.disk, sync);
+    struct mem_disk *disk = sim->fixture.base.disk;
+    if (fault == FAULT_POWER)
+        mem_disk_power_off(disk, n);
+    else
+        mem_disk_fail(disk, fault == FAULT_SYNC ? MEM_DISK_SYNC : MEM_DISK_WRITE, n);
     for (int i = 0; i < ACTION_COUNT; i++)
         sim_act(sim);
-    bool was_off = mem_disk_is_off(sim->fixture.base.disk);
-    sim->random += sync; /* from here on each sync has its own fate */
+    bool has_struck = mem_disk_is_off(disk) || mem_disk_has_failed(disk);
+    sim->random += n; /* from here on each n has its own fate */
     crash(sim);
     for (int i = 0; i < ACTION_COUNT_AFTER; i++)
         sim_act(sim);
@@ -36,7 +54,7 @@ static bool run(uint64_t seed, uint32_t sync)
     sim_restart(sim);
     sim_check(sim);
     sim_destroy(sim);
-    return was_off;
+    return has_struck;
 }
 
 static uint64_t setting(const char *name, uint64_t usual)
@@ -45,25 +63,46 @@ static uint64_t setting(const char *name, uint64_t usual)
     return text == NULL ? usual : strtoull(text, NULL, 10);
 }
 
-static void crash_at_every_sync_keeps_what_was_promised(void **state)
+static void strike_everywhere(enum fault fault)
+{
+    const uint64_t first = setting("SIM_SEED", 1);
+    const uint64_t count = setting("SIM_SEEDS", seed_counts[fault]);
+    for (uint64_t seed = first; seed < first + count; seed++) {
+        uint32_t n = 0;
+        bool has_struck = true;
+        while (has_struck) {
+            (void)fprintf(stderr, "\r%s, seed %llu, %u ", fault_names[fault],
+                          (unsigned long long)seed, ++n);
+            has_struck = run(fault, seed, n);
+        }
+        assert_true(n > 20);
+    }
+}
+
+static void power_cut_at_any_sync_keeps_what_was_promised(void **state)
 {
     (void)state;
-    const uint64_t first = setting("SIM_SEED", 1);
-    const uint64_t count = setting("SIM_SEEDS", SEED_COUNT);
-    for (uint64_t seed = first; seed < first + count; seed++) {
-        uint32_t sync = 1;
-        for (bool was_off = true; was_off; sync++) {
-            (void)fprintf(stderr, "\rseed %llu, sync %u ", (unsigned long long)seed, sync);
-            was_off = run(seed, sync);
-        }
-        assert_true(sync > 20);
-    }
+    strike_everywhere(FAULT_POWER);
+}
+
+static void failure_of_any_sync_keeps_what_was_promised(void **state)
+{
+    (void)state;
+    strike_everywhere(FAULT_SYNC);
+}
+
+static void full_disk_at_any_write_keeps_what_was_promised(void **state)
+{
+    (void)state;
+    strike_everywhere(FAULT_WRITE);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(crash_at_every_sync_keeps_what_was_promised),
+        cmocka_unit_test(power_cut_at_any_sync_keeps_what_was_promised),
+        cmocka_unit_test(failure_of_any_sync_keeps_what_was_promised),
+        cmocka_unit_test(full_disk_at_any_write_keeps_what_was_promised),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

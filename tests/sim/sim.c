@@ -19,16 +19,17 @@ uint32_t sim_draw(struct sim *sim, uint32_t below)
     return (uint32_t)((sim->random >> 33) % below);
 }
 
-static bool is_off(const struct sim *sim)
+/* The power is out, or a sync has failed: nothing more is promised. */
+static bool is_over(const struct sim *sim)
 {
-    return mem_disk_is_off(sim->fixture.base.disk);
+    return mem_disk_is_off(sim->fixture.base.disk) || store_is_offline(sim->fixture.base.store);
 }
 
 /* While the disk syncs, other threads go on. */
 static void on_sync(void *context)
 {
     struct sim *sim = context;
-    if (sim->is_nested || sim->fixture.broker == NULL || is_off(sim))
+    if (sim->is_nested || sim->fixture.broker == NULL || is_over(sim))
         return;
     sim->is_nested = true;
     if (sim_draw(sim, 3) == 0)
@@ -230,7 +231,7 @@ static void produce(struct sim *sim, struct sim_slot *slot, struct topic *topic)
     sim_append(sim, partition, place, &batch, &result);
     if (result.verdict != APPEND_DONE) {
         assert_int_equal(result.verdict, APPEND_FAILED);
-        assert_true(is_off(sim));
+        assert_true(is_over(sim) || mem_disk_has_failed(sim->fixture.base.disk));
         return;
     }
     assert_int_equal(result.base_offset, model->end);
@@ -345,7 +346,7 @@ static void work(struct sim *sim)
 
 void sim_act(struct sim *sim)
 {
-    if (is_off(sim))
+    if (is_over(sim))
         return;
     switch (sim_draw(sim, 8)) {
     case 0:
@@ -362,7 +363,7 @@ void sim_act(struct sim *sim)
     default:
         request(sim);
     }
-    if (!is_off(sim))
+    if (!is_over(sim))
         sim_look(sim);
 }
 
