@@ -7,7 +7,7 @@ SEEDS ?= 200
 FUZZ_SECONDS ?= 10
 export CTEST_OUTPUT_ON_FAILURE = 1
 
-.PHONY: help deps deps-interop configure build run test unit integration check tidy lint fmt \
+.PHONY: help deps deps-interop configure build run test unit integration sim check tidy lint fmt \
 	asan tsan fuzz cov protocol interop bench clean
 
 help: ## Show the targets
@@ -28,7 +28,7 @@ build: configure ## Build build/release/headrace
 run: build ## Start the log and replay real events through it (ONCE=1 ends by itself)
 	@examples/replay/run.sh $(B)/headrace
 
-test: build ## Unit and integration tests
+test: build ## Unit and integration tests, and the simulator
 	@ctest --test-dir $(B) -j $(JOBS)
 
 unit: build ## Unit tests alone
@@ -36,6 +36,9 @@ unit: build ## Unit tests alone
 
 integration: build ## The built binary, driven from outside
 	@ctest --test-dir $(B) -L integration -j $(JOBS)
+
+sim: build ## A fault at every sync and write of a broker's life, for SEEDS seeds
+	@SIM_SEED=1000 SIM_SEEDS=$(SEEDS) $(B)/tests/crash_test
 
 check: build ## Under a minute: format, tidy, unit tests, clang-tidy on changed files
 	@tools/check.sh $(B)

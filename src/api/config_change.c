@@ -67,7 +67,7 @@ static struct err begin(struct edit_work *work)
     work->topic = broker_find_topic(work->changes->broker, change->resource_name);
     if (work->topic == NULL)
         return refuse(work, KAFKA_UNKNOWN_TOPIC_OR_PARTITION, "The topic does not exist.");
-    return work->changes->is_incremental ? topic_read_overrides(work->topic, &work->overrides)
+    return work->changes->is_incremental ? topic_read_recorded(work->topic, &work->overrides)
                                          : ERR_NONE;
 }
 

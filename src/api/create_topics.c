@@ -12,7 +12,7 @@ struct create_work {
     struct create_topics_request asked;
     struct create_topics_response response;
     struct repeats names;
-    int64_t commit; /* of the last topic made; 0: none */
+    int64_t commit; /* of the last topic made, or found to be there; 0: none */
 };
 
 static struct err refuse(struct create_topics_response_topic *answer, struct arena *arena,

@@ -21,9 +21,7 @@ static int setup(void **state)
     fixture = (struct fetch_fixture){0};
     broker_fixture_init(&fixture.broker, 3);
     broker_fixture_open(&fixture.broker);
-    int64_t commit;
-    fixture.topic = broker_fixture_create(&fixture.broker, "events", 3, &commit);
-    fixture_flush(&fixture.broker.base);
+    fixture.topic = broker_fixture_make(&fixture.broker, "events", 3);
     fetch_set_init(&fixture.set, fixture.broker.broker);
     arena_init(&fixture.arena, 1 << 20);
     assert_ok(reactor_create(os_real(), &fixture.reactor));
@@ -184,8 +182,7 @@ static void unknown_partitions_epochs_and_offsets_have_their_codes(void **state)
     assert_int_equal(answer.code[0], KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
     assert_int_equal(answer.code[1], KAFKA_OFFSET_OUT_OF_RANGE);
     assert_int_equal(answer.code[2], KAFKA_UNKNOWN_LEADER_EPOCH);
-    int64_t commit;
-    topic_unref(broker_fixture_create(&fixture->broker, "none", 1, &commit));
+    topic_unref(broker_fixture_make(&fixture->broker, "none", 1));
     answer = read_set(fixture, 1000, true);
     assert_int_equal(answer.code[0], KAFKA_NONE);
 }

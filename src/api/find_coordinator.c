@@ -1,5 +1,10 @@
-/* find_coordinator: the one broker coordinates every group (KIP-699 asks for several at once). */
+/*
+ * find_coordinator: the one broker coordinates every group (KIP-699 asks for several at once).
+ *
+ * The first one to ask makes __consumer_offsets; the answer waits until that is durable.
+ */
 #include "wire/find_coordinator.h"
+#include "api/commit_wait.h"
 #include "api/handlers.h"
 
 enum key_type { KEY_GROUP = 0, KEY_TRANSACTION = 1, KEY_SHARE = 2 };
@@ -10,6 +15,12 @@ struct coordinator_found {
     int32_t node_id;
     struct span host;
     int32_t port;
+};
+
+struct find_work {
+    struct commit_wait wait;
+    struct api *api;
+    struct find_coordinator_request asked;
 };
 
 static struct coordinator_found refuse(int16_t code, const char *message)
@@ -27,7 +38,8 @@ static struct coordinator_found find(struct request *request, struct api *api, i
         return refuse(KAFKA_UNSUPPORTED_VERSION, "Transactions are not served yet.");
     if (key_type != KEY_GROUP)
         return refuse(KAFKA_INVALID_REQUEST, "Only groups have coordinators here.");
-    if (err_failed(coord_prepare(api->coord, NULL)))
+    int64_t unused; /* waited for before */
+    if (err_failed(coord_prepare(api->coord, &unused, NULL)))
         return refuse(KAFKA_COORDINATOR_NOT_AVAILABLE, NULL);
     const struct listener_address *address =
         &api->broker->listeners->addresses[request_listener(request)];
@@ -61,15 +73,14 @@ static struct err fill_several(struct request *request,
     return ERR_NONE;
 }
 
-struct err find_coordinator_handle(struct request *request, struct api *api)
+static struct err find_resume(struct request *request)
 {
-    struct find_coordinator_request asked;
+    struct find_work *work = request->parked;
     struct find_coordinator_response response;
-    TRY(find_coordinator_request_decode(&request->body, request->version, &request->arena, &asked));
     find_coordinator_response_init(&response);
-    struct coordinator_found found = find(request, api, asked.key_type);
+    struct coordinator_found found = find(request, work->api, work->asked.key_type);
     if (request->version >= 4) {
-        TRY(fill_several(request, &asked, &found, &response));
+        TRY(fill_several(request, &work->asked, &found, &response));
     } else {
         response.node_id = found.node_id;
         response.host = found.host;
@@ -81,4 +92,23 @@ struct err find_coordinator_handle(struct request *request, struct api *api)
     TRY(request_begin_reply(request, 0, &writer));
     TRY(find_coordinator_response_encode(writer, request->version, &response));
     return request_end_reply(request);
+}
+
+struct err find_coordinator_handle(struct request *request, struct api *api)
+{
+    struct find_work *work = arena_alloc(&request->arena, sizeof *work);
+    if (work == NULL)
+        return err_make(ERR_NO_MEMORY);
+    TRY(request_keep_body(request));
+    TRY(find_coordinator_request_decode(&request->body, request->version, &request->arena,
+                                        &work->asked));
+    work->wait.request = request;
+    work->api = api;
+    request->parked = work;
+    int64_t commit;
+    if (work->asked.key_type == KEY_GROUP &&
+        err_is(coord_prepare(api->coord, &commit, NULL), ERR_AGAIN) &&
+        commit_wait_park_admin(&work->wait, api->broker, commit, find_resume))
+        return ERR_NONE;
+    return find_resume(request);
 }

@@ -47,7 +47,7 @@ static void answer_time(struct partition *partition, int64_t timestamp, int64_t 
     struct buf scratch;
     buf_init(&scratch, DECOMPRESSED_SIZE_MAX);
     struct err err = timestamp == LIST_MAX_TIMESTAMP
-                         ? log_find_time_max(partition->log, &scratch, &found, NULL)
+                         ? log_find_time_max(partition->log, visible_end, &scratch, &found, NULL)
                          : log_find_time(partition->log, timestamp, &scratch, &found, NULL);
     buf_deinit(&scratch);
     if (err_is(err, ERR_NOT_FOUND) || (!err_failed(err) && found.offset >= visible_end))

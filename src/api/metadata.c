@@ -20,10 +20,9 @@ struct metadata_work {
     int64_t commit; /* of the last topic made; 0: none */
 };
 
-static struct err fill_partitions(struct metadata_work *work, struct arena *arena,
-                                  struct topic *topic, struct metadata_response_topic *answer)
+static struct err fill_partitions(struct metadata_work *work, struct arena *arena, int32_t count,
+                                  struct metadata_response_topic *answer)
 {
-    int32_t count = topic_partition_count(topic);
     answer->partitions = arena_alloc_array(arena, (size_t)count, sizeof *answer->partitions);
     if (answer->partitions == NULL)
         return err_make(ERR_NO_MEMORY);
@@ -51,7 +50,9 @@ static struct err fill_topic(struct metadata_work *work, struct topic *topic,
     answer->is_internal = topic->is_internal;
     if (work->asked.include_topic_authorized_operations)
         answer->topic_authorized_operations = OPERATIONS_TOPIC;
-    return fill_partitions(work, arena, topic, answer);
+    /* One that is not yet shown was found by make_topic, and the answer waits until it is. */
+    int32_t count = topic_partition_count(topic);
+    return fill_partitions(work, arena, count > 0 ? count : topic_recorded_count(topic), answer);
 }
 
 /* Makes an unknown topic, where that is wanted and allowed. Gives Kafka's code. */
@@ -73,7 +74,7 @@ static int16_t make_topic(struct metadata_work *work, struct span name, struct t
     };
     struct err err = admin_create_topic(work->broker, &create, out, &work->commit, NULL);
     if (err_is(err, ERR_EXISTS)) { /* another request was faster */
-        *out = broker_find_topic(work->broker, name);
+        *out = broker_peek_topic(work->broker, name);
         return *out == NULL ? KAFKA_UNKNOWN_TOPIC_OR_PARTITION : KAFKA_NONE;
     }
     return error_map_admin(err);

@@ -103,6 +103,15 @@
 /* A producer snapshot: 1,000,000 producers with five batches each. */
 #define SNAPSHOT_SIZE_MAX ((size_t)256 * 1024 * 1024)
 
+/* The broker's own background work (producers that expire, deletions to try again): what is a
+ * minute late bothers nobody, and a look at 10,000 partitions takes a millisecond. */
+#define BROKER_STEP_MS 60000
+
+/* Idempotent producers that one partition remembers: ten times what a busy topic has, in 2.5 MB.
+ * The one that wrote longest ago is forgotten for a new one, as Redpanda does
+ * (max_concurrent_producer_ids). */
+#define PRODUCER_COUNT_MAX 10000
+
 /* How often a reader whose segment was removed under its hands looks again. */
 #define READ_RETRY_COUNT_MAX 8
 

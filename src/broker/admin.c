@@ -29,13 +29,14 @@ bool admin_wait(struct broker *broker, int64_t commit, struct partition_waiter *
     return partition_wait(metadata_log_partition(broker), waiter, err);
 }
 
-/* A deletion that waits until it is recorded. */
+/* A deletion that waits until it is recorded, then until the logs are gone. */
 struct deletion {
     struct list link; /* in the broker's list */
     struct partition_waiter waiter;
     struct broker *broker;
     struct topic *topic; /* the table's reference */
     struct deletion_observer *observer;
+    bool is_stuck; /* recorded, but a log could not be deleted: to be tried again */
 };
 
 /* Whether a topic of that name still has its files, as its deletion may yet be undone by a crash.
@@ -74,7 +75,7 @@ struct err admin_check_create(struct broker *broker, const struct admin_create *
         return diag_fail(diag, ERR_INVALID,
                          "Topic '%.*s' is internal: the broker makes it when it needs it.",
                          SPAN_ARGS(create->name));
-    struct topic *existing = broker_find_topic(broker, create->name);
+    struct topic *existing = broker_peek_topic(broker, create->name);
     if (existing != NULL) {
         topic_unref(existing);
         return diag_fail(diag, ERR_EXISTS, "Topic '%.*s' already exists.", SPAN_ARGS(create->name));
@@ -91,18 +92,20 @@ struct err admin_check_create(struct broker *broker, const struct admin_create *
     return may_collide ? check_collision(broker, create->name, diag) : ERR_NONE;
 }
 
-/* Records and shows a topic whose partitions are open. */
+/* Records a topic whose partitions are open, in the table already: after the record nothing may
+ * fail. */
 static struct err publish(struct broker *broker, struct topic *topic, int64_t *commit,
                           struct diag *diag)
 {
-    TRY(metadata_log_created(broker, topic, topic->partition_count, commit, diag));
-    struct err err = broker_put_topic(broker, topic);
-    if (err_failed(err)) { /* no memory for the table: take the record back */
-        int64_t unused;
-        struct err undone = metadata_log_deleted(broker, topic, &unused, NULL);
-        (void)undone;
+    TRY(broker_put_topic(broker, topic));
+    struct err err = metadata_log_created(broker, topic, topic->partition_count, commit, diag);
+    if (err_failed(err)) {
+        const struct topic *taken = broker_take_topic(broker, topic->id);
+        CHECK(taken == topic);
+        return err;
     }
-    return err;
+    topic_note_record(topic, *commit);
+    return ERR_NONE;
 }
 
 static struct err create_locked(struct broker *broker, struct admin_create *create,
@@ -112,7 +115,8 @@ static struct err create_locked(struct broker *broker, struct admin_create *crea
     uint8_t random[16];
     random_fill(broker->os->random, random, sizeof random);
     struct topic *topic;
-    TRY(topic_create(create->name, uuid_from_random(random), create->is_internal, &topic));
+    TRY(topic_create(create->name, uuid_from_random(random), create->is_internal,
+                     metadata_log_partition(broker), &topic));
     topic->created_ms = clock_wall_ms(broker->os->clock);
     topic_configure(topic, create->overrides, broker->config);
     struct err err =
@@ -120,6 +124,7 @@ static struct err create_locked(struct broker *broker, struct admin_create *crea
     if (!err_failed(err))
         err = publish(broker, topic, commit, diag);
     if (err_failed(err)) {
+        topic_shrink(topic, 0);
         topic_unref(topic);
         return err;
     }
@@ -134,28 +139,86 @@ struct err admin_create_topic(struct broker *broker, struct admin_create *create
     CHECK_MAGIC(broker, BROKER_MAGIC);
     changes_lock(broker);
     struct err err = create_locked(broker, create, out, commit, diag);
+    if (err_is(err, ERR_EXISTS))
+        *commit = log_end_offset(metadata_log_partition(broker)->log);
     changes_unlock(broker);
     topic_overrides_deinit(create->overrides);
     return err;
+}
+
+/* Deletes the topic's logs, so that others of their names may be made. Where that fails, those that
+ * are left are deleted another time. */
+static struct err delete_logs(const struct deletion *deletion)
+{
+    const struct topic *topic = deletion->topic;
+    for (int32_t i = 0; i < topic->partition_count; i++) {
+        uint64_t ticket;
+        struct err err =
+            store_delete_log(deletion->broker->store, topic->partitions[i]->log, &ticket, NULL);
+        if (err_failed(err) && !err_is(err, ERR_CLOSED)) /* closed: deleted the last time */
+            return err;
+    }
+    return store_sync_names(deletion->broker->store, NULL);
+}
+
+/* Frees the name. */
+static void deletion_end(struct deletion *deletion)
+{
+    os_mutex_lock(&deletion->broker->table_lock);
+    list_remove(&deletion->link);
+    os_mutex_unlock(&deletion->broker->table_lock);
+    topic_unref(deletion->topic);
+    free(deletion);
 }
 
 /* Recorded, or the broker ends: then the next start drops the files (store_drop_unclaimed). */
 static void deletion_done(struct partition_waiter *waiter, struct err recorded)
 {
     struct deletion *deletion = LIST_ENTRY(waiter, struct deletion, waiter);
-    struct topic *topic = deletion->topic;
-    struct err err = recorded;
-    for (int32_t i = 0; i < topic->partition_count && !err_failed(err); i++) {
-        uint64_t ticket;
-        err = store_delete_log(deletion->broker->store, topic->partitions[i]->log, &ticket, NULL);
+    struct deletion_observer *observer = deletion->observer;
+    if (err_failed(recorded) || !err_failed(delete_logs(deletion))) {
+        deletion_end(deletion);
+    } else { /* a new log of the name would meet the old one's */
+        os_mutex_lock(&deletion->broker->table_lock);
+        deletion->is_stuck = true;
+        os_mutex_unlock(&deletion->broker->table_lock);
     }
-    os_mutex_lock(&deletion->broker->table_lock);
-    list_remove(&deletion->link);
-    os_mutex_unlock(&deletion->broker->table_lock);
-    if (deletion->observer != NULL)
-        deletion->observer->done(deletion->observer, recorded);
-    topic_unref(topic);
-    free(deletion);
+    if (observer != NULL)
+        observer->done(observer, recorded);
+}
+
+/* The next deletion that is stuck, behind `last` or from the first on. */
+static struct deletion *next_stuck(struct broker *broker, const struct deletion *last)
+{
+    struct deletion *found = NULL;
+    bool is_behind = last == NULL;
+    os_mutex_lock(&broker->table_lock);
+    LIST_EACH (&broker->deletions, link) {
+        struct deletion *deletion = LIST_ENTRY(link, struct deletion, link);
+        if (is_behind && deletion->is_stuck && found == NULL)
+            found = deletion;
+        is_behind = is_behind || deletion == last;
+    }
+    os_mutex_unlock(&broker->table_lock);
+    return found;
+}
+
+void admin_retry_deletions(struct broker *broker)
+{
+    struct deletion *deletion = next_stuck(broker, NULL);
+    while (deletion != NULL) {
+        struct deletion *next = next_stuck(broker, deletion);
+        if (!err_failed(delete_logs(deletion)))
+            deletion_end(deletion);
+        deletion = next;
+    }
+}
+
+void admin_forget_deletions(struct broker *broker)
+{
+    struct deletion *deletion;
+    while ((deletion = next_stuck(broker, NULL)) != NULL)
+        deletion_end(deletion);
 }
 
 static struct err delete_locked(struct broker *broker, struct topic *topic,
@@ -191,9 +254,8 @@ struct err admin_delete_topic(struct broker *broker, struct topic *topic,
         free(deletion);
         return err;
     }
-    int32_t count = topic_partition_count(topic);
-    for (int32_t i = 0; i < count; i++)
-        partition_close(topic_partition(topic, i));
+    for (int32_t i = 0; i < topic->partition_count; i++)
+        partition_close(topic->partitions[i]);
     struct err outcome;
     if (admin_wait(broker, commit, &deletion->waiter, &outcome))
         deletion_done(&deletion->waiter, outcome);
@@ -204,7 +266,7 @@ struct err admin_check_partitions(struct topic *topic, int32_t count, struct dia
 {
     if (atomic_load(&topic->is_deleted))
         return err_make(ERR_NOT_FOUND);
-    int32_t present = topic_partition_count(topic);
+    int32_t present = topic->partition_count;
     if (count == present)
         return diag_fail(diag, ERR_INVALID, "Topic already has %d partition(s).", present);
     if (count < present)
@@ -222,8 +284,15 @@ static struct err add_locked(struct broker *broker, struct topic *topic, int32_t
                              int64_t *commit, struct diag *diag)
 {
     TRY(admin_check_partitions(topic, count, diag));
-    TRY(metadata_log_raised(broker, topic, count, commit, diag));
-    return topic_grow(topic, count, broker->store, broker->os->clock, diag);
+    int32_t present = topic->partition_count;
+    struct err err = topic_grow(topic, count, broker->store, broker->os->clock, diag);
+    if (!err_failed(err))
+        err = metadata_log_raised(broker, topic, count, commit, diag);
+    if (err_failed(err))
+        topic_shrink(topic, present);
+    else
+        topic_note_record(topic, *commit);
+    return err;
 }
 
 struct err admin_add_partitions(struct broker *broker, struct topic *topic, int32_t count,
@@ -235,21 +304,58 @@ struct err admin_add_partitions(struct broker *broker, struct topic *topic, int3
     return err;
 }
 
+/* Lets a topic know when its changed configs are durable, even where nobody asks for them. */
+struct config_waiter {
+    struct partition_waiter waiter;
+    struct topic *topic; /* a reference */
+};
+
+static void config_done(struct partition_waiter *waiter, struct err err)
+{
+    struct config_waiter *self = LIST_ENTRY(waiter, struct config_waiter, waiter);
+    if (!err_failed(err))
+        topic_settle(self->topic);
+    topic_unref(self->topic);
+    free(self);
+}
+
+/* Records the change. */
+static struct err configure_locked(struct broker *broker, struct topic *topic,
+                                   struct topic_change *change, int64_t *commit, struct diag *diag)
+{
+    if (atomic_load(&topic->is_deleted))
+        return err_make(ERR_NOT_FOUND);
+    TRY(metadata_log_configured(broker, topic, &change->overrides, commit, diag));
+    change->commit = *commit;
+    topic_add_change(topic, change);
+    return ERR_NONE;
+}
+
 struct err admin_configure_topic(struct broker *broker, struct topic *topic,
                                  struct topic_overrides *overrides, int64_t *commit,
                                  struct diag *diag)
 {
-    changes_lock(broker);
-    struct err err = ERR_NONE;
-    if (atomic_load(&topic->is_deleted))
-        err = err_make(ERR_NOT_FOUND);
-    if (!err_failed(err))
-        err = metadata_log_configured(broker, topic, overrides, commit, diag);
-    if (!err_failed(err))
-        topic_configure(topic, overrides, broker->config);
-    changes_unlock(broker);
+    struct config_waiter *waiter = calloc(1, sizeof *waiter);
+    struct topic_change *change = NULL;
+    struct err err = waiter == NULL ? err_make(ERR_NO_MEMORY)
+                                    : topic_change_create(overrides, broker->config, &change);
     topic_overrides_deinit(overrides);
-    return err;
+    if (!err_failed(err)) {
+        changes_lock(broker);
+        err = configure_locked(broker, topic, change, commit, diag);
+        changes_unlock(broker);
+    }
+    if (err_failed(err)) {
+        topic_change_destroy(change);
+        free(waiter);
+        return err;
+    }
+    topic_ref(topic);
+    *waiter = (struct config_waiter){.waiter = {.done = config_done}, .topic = topic};
+    struct err outcome;
+    if (admin_wait(broker, *commit, &waiter->waiter, &outcome))
+        config_done(&waiter->waiter, outcome);
+    return ERR_NONE;
 }
 
 static struct err allocate_locked(struct broker *broker, int64_t *producer_id, struct diag *diag)

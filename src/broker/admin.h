@@ -1,8 +1,11 @@
 /*
  * admin: changes to topics, one at a time, each recorded in the metadata log.
  *
- * A change takes effect at once and is durable when the metadata log is durable up to the offset it
- * returns in *commit; the answer to the client waits for that with admin_wait.
+ * A change is durable when the metadata log is durable up to the offset it returns in *commit; the
+ * answer to the client waits for that with admin_wait. What it adds (topics, partitions, configs)
+ * is shown and used from then on and not before, so that nothing acknowledged hangs on a change
+ * that a crash takes back (topic.h). What it takes away is gone at once: nothing more is
+ * acknowledged to it, and a crash brings it back whole.
  */
 #ifndef HEADRACE_BROKER_ADMIN_H
 #define HEADRACE_BROKER_ADMIN_H
@@ -20,8 +23,9 @@ struct admin_create {
 };
 
 /*
- * Makes a topic. *out: with a new reference. Errors: ERR_INVALID (name; a name that collides),
- * ERR_EXISTS, ERR_LIMIT (partitions), ERR_NO_SPACE, ERR_IO, ERR_OFFLINE, ERR_NO_MEMORY.
+ * Makes a topic. *out: with a new reference; it has no partitions to be seen before it is durable.
+ * Errors: ERR_INVALID (name; a name that collides), ERR_EXISTS (then *commit says when that is
+ * durable), ERR_LIMIT (partitions), ERR_NO_SPACE, ERR_IO, ERR_OFFLINE, ERR_NO_MEMORY.
  */
 MUST_USE struct err admin_create_topic(struct broker *broker, struct admin_create *create,
                                        struct topic **out, int64_t *commit, struct diag *diag);
@@ -30,7 +34,7 @@ MUST_USE struct err admin_create_topic(struct broker *broker, struct admin_creat
 MUST_USE struct err admin_check_create(struct broker *broker, const struct admin_create *create,
                                        struct diag *diag);
 
-/* Someone who waits until a topic's files are gone and its name is free again. */
+/* Someone who waits until a topic's deletion is durable. */
 struct deletion_observer {
     /* Any thread, once. An error: the broker ended, or storage failed, before it was recorded. */
     void (*done)(struct deletion_observer *observer, struct err err);
@@ -38,8 +42,9 @@ struct deletion_observer {
 
 /*
  * Deletes a topic: gone from the table at once, its logs deleted when the change is durable; until
- * then its name is taken. observer (may be NULL) is told when all of that is over, perhaps before
- * this returns, and not where this fails. ERR_NOT_FOUND where the topic is gone already.
+ * both is done its name is taken. observer (may be NULL) is told when the change is durable, after
+ * the name is free or, where storage cannot delete a log now, before; perhaps before this returns,
+ * and not where this fails. ERR_NOT_FOUND where the topic is gone already.
  */
 MUST_USE struct err admin_delete_topic(struct broker *broker, struct topic *topic,
                                        struct deletion_observer *observer, struct diag *diag);
@@ -51,7 +56,8 @@ MUST_USE struct err admin_add_partitions(struct broker *broker, struct topic *to
 /* Checks what admin_add_partitions would refuse; changes nothing. */
 MUST_USE struct err admin_check_partitions(struct topic *topic, int32_t count, struct diag *diag);
 
-/* Replaces the topic's overrides (taken: empty afterwards). ERR_NOT_FOUND where it is gone. */
+/* Replaces the topic's overrides (taken: empty afterwards). ERR_NOT_FOUND where it is gone,
+ * ERR_NO_MEMORY, and the metadata log's. */
 MUST_USE struct err admin_configure_topic(struct broker *broker, struct topic *topic,
                                           struct topic_overrides *overrides, int64_t *commit,
                                           struct diag *diag);
@@ -59,6 +65,12 @@ MUST_USE struct err admin_configure_topic(struct broker *broker, struct topic *t
 /* Gives out a producer id that no other producer ever had. */
 MUST_USE struct err admin_allocate_producer_id(struct broker *broker, int64_t *producer_id,
                                                int64_t *commit, struct diag *diag);
+
+/* Tries again to delete the logs that could not be deleted. For broker_background_step. */
+void admin_retry_deletions(struct broker *broker);
+
+/* Frees what is left of deletions; for broker_close, which leaves the rest to the next start. */
+void admin_forget_deletions(struct broker *broker);
 
 /* Waits for a change: partition_wait on the metadata log. waiter->offset is set here. */
 MUST_USE bool admin_wait(struct broker *broker, int64_t commit, struct partition_waiter *waiter,

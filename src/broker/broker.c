@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "broker/admin.h"
 #include "broker/identity.h"
 #include "broker/metadata_log.h"
 
@@ -22,6 +23,7 @@ struct err broker_put_topic(struct broker *broker, struct topic *topic)
         if (err_failed(err))
             (void)map_remove(&broker->by_name, topic->name);
     }
+    broker->table_changes++;
     os_mutex_unlock(&broker->table_lock);
     return err;
 }
@@ -34,11 +36,12 @@ struct topic *broker_take_topic(struct broker *broker, struct uuid id)
         const void *named = map_remove(&broker->by_name, topic->name);
         CHECK(named == topic);
     }
+    broker->table_changes++;
     os_mutex_unlock(&broker->table_lock);
     return topic;
 }
 
-static struct topic *table_find(struct broker *broker, const struct map *map, struct span key)
+static struct topic *table_peek(struct broker *broker, const struct map *map, struct span key)
 {
     CHECK_MAGIC(broker, BROKER_MAGIC);
     os_mutex_lock(&broker->table_lock);
@@ -49,14 +52,33 @@ static struct topic *table_find(struct broker *broker, const struct map *map, st
     return topic;
 }
 
+struct topic *broker_peek_topic(struct broker *broker, struct span name)
+{
+    return table_peek(broker, &broker->by_name, name);
+}
+
+struct topic *broker_peek_topic_by_id(struct broker *broker, struct uuid id)
+{
+    return table_peek(broker, &broker->by_id, span_make(id.bytes, sizeof id.bytes));
+}
+
+/* The topic if it is shown, else NULL and the reference is given up. */
+static struct topic *if_shown(struct topic *topic)
+{
+    if (topic == NULL || topic_is_shown(topic))
+        return topic;
+    topic_unref(topic);
+    return NULL;
+}
+
 struct topic *broker_find_topic(struct broker *broker, struct span name)
 {
-    return table_find(broker, &broker->by_name, name);
+    return if_shown(broker_peek_topic(broker, name));
 }
 
 struct topic *broker_find_topic_by_id(struct broker *broker, struct uuid id)
 {
-    return table_find(broker, &broker->by_id, span_make(id.bytes, sizeof id.bytes));
+    return if_shown(broker_peek_topic_by_id(broker, id));
 }
 
 static int compare_names(const void *left, const void *right)
@@ -66,7 +88,7 @@ static int compare_names(const void *left, const void *right)
     return span_compare((*a)->name, (*b)->name);
 }
 
-struct err broker_list_topics(struct broker *broker, struct arena *arena, struct topic_list *out)
+struct err broker_peek_topics(struct broker *broker, struct arena *arena, struct topic_list *out)
 {
     struct err err = ERR_NONE;
     struct topic_list list = {0};
@@ -87,6 +109,19 @@ struct err broker_list_topics(struct broker *broker, struct arena *arena, struct
     return ERR_NONE;
 }
 
+struct err broker_list_topics(struct broker *broker, struct arena *arena, struct topic_list *out)
+{
+    TRY(broker_peek_topics(broker, arena, out));
+    size_t count = out->count;
+    out->count = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct topic *shown = if_shown(out->topics[i]);
+        if (shown != NULL)
+            out->topics[out->count++] = shown;
+    }
+    return ERR_NONE;
+}
+
 void topic_list_unref(struct topic_list *list)
 {
     for (size_t i = 0; i < list->count; i++)
@@ -94,22 +129,38 @@ void topic_list_unref(struct topic_list *list)
     list->count = 0;
 }
 
-/* Collects references to all topics; on no memory an empty list, and the caller comes again. */
-static void visit_all(struct broker *broker, void (*visit)(struct partition *, int64_t),
+/* A round over all topics that needs no memory. */
+struct visit {
+    size_t position;
+    uint64_t table_changes;
+};
+
+/* The next topic with a reference; NULL at the end. A change of the table moves its entries, so
+ * that the round begins again: nobody is left out, some are visited twice. */
+static struct topic *visit_next(struct broker *broker, struct visit *visit)
+{
+    os_mutex_lock(&broker->table_lock);
+    if (visit->table_changes != broker->table_changes)
+        *visit = (struct visit){.table_changes = broker->table_changes};
+    const struct map_entry *entry = map_next(&broker->by_id, &visit->position);
+    struct topic *topic = entry == NULL ? NULL : entry->value;
+    if (topic != NULL)
+        topic_ref(topic);
+    os_mutex_unlock(&broker->table_lock);
+    return topic;
+}
+
+static void visit_all(struct broker *broker, void (*call)(struct partition *, int64_t),
                       int64_t argument)
 {
-    struct arena arena;
-    struct topic_list list;
-    arena_init(&arena, SIZE_MAX);
-    if (!err_failed(broker_list_topics(broker, &arena, &list))) {
-        for (size_t i = 0; i < list.count; i++) {
-            int32_t count = topic_partition_count(list.topics[i]);
-            for (int32_t index = 0; index < count; index++)
-                visit(topic_partition(list.topics[i], index), argument);
-        }
-        topic_list_unref(&list);
+    struct visit visit = {0};
+    struct topic *topic;
+    while ((topic = visit_next(broker, &visit)) != NULL) {
+        int32_t count = topic_partition_count(topic);
+        for (int32_t index = 0; index < count; index++)
+            call(topic_partition(topic, index), argument);
+        topic_unref(topic);
     }
-    arena_deinit(&arena);
 }
 
 static void fail_waiters(struct partition *partition, int64_t unused)
@@ -239,19 +290,24 @@ static struct err open_store(struct broker *broker, struct diag *diag)
     return store_open(&options, &broker->store, diag);
 }
 
-/* Flushes until nothing is left to do. */
 static struct err flush_all(struct broker *broker, struct diag *diag)
 {
     struct store_flush_result result = {.is_more = true};
     while (result.is_more)
         TRY(store_flush_step(broker->store, &result, diag));
-    return ERR_NONE;
+    return result.is_short ? diag_fail(diag, ERR_LIMIT, "too few file descriptors, or memory")
+                           : ERR_NONE;
 }
 
-/* Makes what was recovered durable, so that high watermarks start at the log ends. */
+/*
+ * Makes what was recovered durable, so that high watermarks start at the log ends. That first: a
+ * deletion that was recorded and not yet synced when the process died may still be taken back by a
+ * power cut, and must not have cost the topic its files by then.
+ */
 static struct err settle(struct broker *broker, struct diag *diag)
 {
     uint32_t dropped;
+    TRY(flush_all(broker, diag));
     TRY(store_drop_unclaimed(broker->store, &dropped, diag));
     TRY(store_sync_tickets(broker->store, diag));
     TRY(flush_all(broker, diag));
@@ -325,6 +381,7 @@ struct err broker_close(struct broker *broker, bool is_clean, struct diag *diag)
         return ERR_NONE;
     broker_stop(broker);
     struct err err = ERR_NONE;
+    admin_forget_deletions(broker);
     topic_unref(broker->metadata);
     size_t position = 0;
     const struct map_entry *entry;
@@ -332,6 +389,7 @@ struct err broker_close(struct broker *broker, bool is_clean, struct diag *diag)
         topic_unref(entry->value);
     map_deinit(&broker->by_name); /* before the last sync, whose failure visits all topics */
     map_deinit(&broker->by_id);
+    broker->table_changes++;
     if (is_clean && broker->store != NULL)
         err = store_close(broker->store, diag);
     else
@@ -343,8 +401,13 @@ struct err broker_close(struct broker *broker, bool is_clean, struct diag *diag)
     return err;
 }
 
-void broker_expire_producers(struct broker *broker)
+void broker_background_step(struct broker *broker, int64_t now_ms)
 {
+    CHECK_MAGIC(broker, BROKER_MAGIC);
+    if (now_ms < broker->step_due_ms)
+        return;
+    broker->step_due_ms = now_ms + BROKER_STEP_MS;
+    admin_retry_deletions(broker);
     int64_t kept_ms = config_number(broker->config, CONFIG_PRODUCER_ID_EXPIRATION_MS);
-    visit_all(broker, partition_expire_producers, clock_wall_ms(broker->os->clock) - kept_ms);
+    visit_all(broker, partition_expire_producers, now_ms - kept_ms);
 }

@@ -41,14 +41,16 @@ struct broker {
     struct os_mutex table_lock; /* guards the maps */
     struct map by_name;
     struct map by_id;
+    uint64_t table_changes; /* under table_lock: how often the maps have changed */
     struct topic *metadata; /* of the metadata log; a reference */
     struct metadata_tail metadata_tail;
     int64_t producer_id_next;   /* under admin_lock: the next to be given out */
     int64_t producer_id_end;    /* under admin_lock: those below are recorded as given out */
     struct store_events events; /* the owner's; the store calls the broker first */
     struct list ticket_waiters; /* under table_lock */
-    struct list deletions;      /* under table_lock: not yet durable, see admin.c */
+    struct list deletions;      /* under table_lock: names not yet free, see admin.c */
     int64_t producer_id_commit; /* under admin_lock: where that record becomes durable */
+    int64_t step_due_ms;        /* of broker_background_step; its thread's */
 };
 
 struct broker_setup {
@@ -78,13 +80,18 @@ void broker_stop(struct broker *broker);
  */
 MUST_USE struct err broker_close(struct broker *broker, bool is_clean, struct diag *diag);
 
-/* The topic with a new reference, or NULL. Any thread. */
+/* The topic with a new reference, or NULL; also NULL while its creation is not durable. Any
+ * thread. */
 struct topic *broker_find_topic(struct broker *broker, struct span name);
 struct topic *broker_find_topic_by_id(struct broker *broker, struct uuid id);
 
+/* The same, shown or not: for those who change topics, and for answers that wait for a change. */
+struct topic *broker_peek_topic(struct broker *broker, struct span name);
+struct topic *broker_peek_topic_by_id(struct broker *broker, struct uuid id);
+
 /*
- * All topics in order of name, each with a new reference, in arena memory. ERR_NO_MEMORY: no
- * references were taken.
+ * All topics that are shown, in order of name, each with a new reference, in arena memory.
+ * ERR_NO_MEMORY: no references were taken.
  */
 struct topic_list {
     struct topic **topics;
@@ -94,6 +101,10 @@ struct topic_list {
 MUST_USE struct err broker_list_topics(struct broker *broker, struct arena *arena,
                                        struct topic_list *out);
 void topic_list_unref(struct topic_list *list);
+
+/* The same of all, shown or not, as broker_peek_topic. */
+MUST_USE struct err broker_peek_topics(struct broker *broker, struct arena *arena,
+                                       struct topic_list *out);
 
 /* Adds or takes away; for admin.c and metadata_log.c. Put takes over the caller's reference. */
 MUST_USE struct err broker_put_topic(struct broker *broker, struct topic *topic);
@@ -106,7 +117,8 @@ struct topic *broker_take_topic(struct broker *broker, struct uuid id);
 MUST_USE bool broker_wait_ticket(struct broker *broker, struct ticket_waiter *waiter,
                                  struct err *err);
 
-/* Forgets idempotent producers that have been silent too long. Any one thread, now and then. */
-void broker_expire_producers(struct broker *broker);
+/* Forgets idempotent producers that have been silent too long, and tries again to delete what could
+ * not be deleted. Does nothing more often than once in BROKER_STEP_MS. One thread, now and then. */
+void broker_background_step(struct broker *broker, int64_t now_ms);
 
 #endif

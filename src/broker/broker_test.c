@@ -62,7 +62,7 @@ static void topics_come_back_with_id_partitions_and_configs(void **state)
 {
     struct broker_fixture *fixture = *state;
     int64_t commit;
-    struct topic *topic = broker_fixture_create(fixture, "events", 3, &commit);
+    struct topic *topic = broker_fixture_make(fixture, "events", 3);
     assert_ok(admin_add_partitions(fixture->broker, topic, 5, &commit, NULL));
     configure(fixture, topic, "12345");
     struct uuid id = topic->id;
@@ -91,8 +91,7 @@ static void topic_that_was_not_durable_is_gone_and_its_name_is_free(void **state
 
 static struct topic *make_filled(struct broker_fixture *fixture, const char *name)
 {
-    int64_t commit;
-    struct topic *topic = broker_fixture_create(fixture, name, 1, &commit);
+    struct topic *topic = broker_fixture_make(fixture, name, 1);
     (void)broker_fixture_append(topic_partition(topic, 0), 10);
     flush(fixture);
     return topic;
@@ -173,6 +172,58 @@ static void crash_at_any_sync_of_a_deletion_leaves_the_topic_whole_or_gone(void 
     assert_true(was_whole && was_gone);
 }
 
+/*
+ * The process dies between recording a deletion and the sync, so that the next start finds it in
+ * the page cache; then the power goes out at each sync of that start in turn.
+ */
+static void deletion_found_and_lost_again_costs_no_data(void **state)
+{
+    struct broker_fixture *fixture = *state;
+    bool was_whole = false;
+    bool was_gone = false;
+    for (uint32_t sync = 1; sync <= 12; sync++) {
+        if (!broker_fixture_has(fixture, "events"))
+            topic_unref(make_filled(fixture, "events"));
+        struct topic *topic = broker_find_topic(fixture->broker, span_text("events"));
+        assert_ok(admin_delete_topic(fixture->broker, topic, NULL, NULL));
+        topic_unref(topic);
+        assert_ok(broker_close(fixture->broker, false, NULL));
+        mem_disk_crash(fixture->base.disk, MEM_DISK_LOSE_NONE);
+        mem_disk_power_off(fixture->base.disk, sync);
+        if (broker_fixture_try_open(fixture))
+            assert_ok(broker_close(fixture->broker, false, NULL));
+        mem_disk_crash(fixture->base.disk, MEM_DISK_LOSE_ALL);
+        broker_fixture_open(fixture);
+        topic = broker_find_topic(fixture->broker, span_text("events"));
+        was_gone = was_gone || topic == NULL;
+        was_whole = was_whole || topic != NULL;
+        if (topic != NULL)
+            assert_int_equal(log_end_offset(topic_partition(topic, 0)->log), 10);
+        topic_unref(topic);
+    }
+    assert_true(was_whole && was_gone);
+}
+
+static void name_is_taken_while_a_log_cannot_be_deleted(void **state)
+{
+    struct broker_fixture *fixture = *state;
+    topic_unref(make_filled(fixture, "events"));
+    struct topic *topic = broker_find_topic(fixture->broker, span_text("events"));
+    assert_ok(admin_delete_topic(fixture->broker, topic, NULL, NULL));
+    topic_unref(topic);
+    mem_disk_fail(fixture->base.disk, MEM_DISK_WRITE, 1);
+    flush(fixture);
+    assert_true(mem_disk_has_failed(fixture->base.disk));
+    struct topic_overrides overrides = {0};
+    struct admin_create create = {
+        .name = span_text("events"), .partition_count = 1, .overrides = &overrides};
+    assert_true(err_is(admin_check_create(fixture->broker, &create, NULL), ERR_EXISTS));
+    assert_true(has_file(fixture));
+    broker_background_step(fixture->broker, fixture->base.time.now_ms);
+    assert_ok(admin_check_create(fixture->broker, &create, NULL));
+    assert_false(has_file(fixture));
+}
+
 static void name_is_taken_until_its_deletion_is_durable(void **state)
 {
     struct broker_fixture *fixture = *state;
@@ -186,7 +237,7 @@ static void name_is_taken_until_its_deletion_is_durable(void **state)
     assert_true(
         err_is(admin_create_topic(fixture->broker, &create, &topic, &commit, NULL), ERR_EXISTS));
     flush(fixture);
-    topic = broker_fixture_create(fixture, "events", 1, &commit);
+    topic = broker_fixture_make(fixture, "events", 1);
     (void)broker_fixture_append(topic_partition(topic, 0), 3);
     struct uuid id = topic->id;
     topic_unref(topic);
@@ -219,9 +270,17 @@ static void names_kafka_refuses_are_refused(void **state)
     assert_true(err_is(admin_check_create(fixture->broker, &again, NULL), ERR_EXISTS));
 }
 
-static void topic_whose_record_fails_does_not_exist(void **state)
+static uint32_t log_count(struct broker_fixture *fixture)
+{
+    struct store_stats stats;
+    store_read_stats(fixture->base.store, &stats);
+    return stats.log_count;
+}
+
+static void topic_whose_record_fails_leaves_nothing_behind(void **state)
 {
     struct broker_fixture *fixture = *state;
+    uint32_t before = log_count(fixture);
     for (uint32_t call = 1; call <= 40; call++) {
         struct topic_overrides overrides = {0};
         struct admin_create create = {
@@ -232,7 +291,9 @@ static void topic_whose_record_fails_does_not_exist(void **state)
         struct err err = admin_create_topic(fixture->broker, &create, &topic, &commit, NULL);
         bool has_failed = mem_disk_has_failed(fixture->base.disk);
         mem_disk_fail(fixture->base.disk, 0, 0);
+        flush(fixture);
         assert_int_equal(broker_fixture_has(fixture, "events"), !err_failed(err));
+        assert_int_equal(log_count(fixture), before + (err_failed(err) ? 0 : 2));
         if (!err_failed(err)) {
             topic_unref(topic);
             assert_true(call > 1);
@@ -242,6 +303,109 @@ static void topic_whose_record_fails_does_not_exist(void **state)
         }
     }
     fail_msg("creating a topic takes more than 40 calls");
+}
+
+static void partitions_whose_record_fails_leave_nothing_behind(void **state)
+{
+    struct broker_fixture *fixture = *state;
+    struct topic *topic = broker_fixture_make(fixture, "events", 1);
+    uint32_t before = log_count(fixture);
+    int64_t commit;
+    mem_disk_fail(fixture->base.disk, MEM_DISK_WRITE, 1);
+    assert_true(err_failed(admin_add_partitions(fixture->broker, topic, 3, &commit, NULL)));
+    assert_true(mem_disk_has_failed(fixture->base.disk));
+    assert_int_equal(log_count(fixture), before);
+    assert_ok(admin_add_partitions(fixture->broker, topic, 2, &commit, NULL));
+    flush(fixture);
+    assert_int_equal(topic_partition_count(topic), 2);
+    (void)broker_fixture_append(topic_partition(topic, 1), 1);
+    topic_unref(topic);
+}
+
+/* What others can see of the topic "events", or may write to. */
+struct sight {
+    bool is_found;
+    bool is_listed;
+    int32_t partition_count;
+};
+
+static struct sight look(struct broker_fixture *fixture, struct topic *topic)
+{
+    struct arena arena;
+    struct topic_list list;
+    struct sight sight = {.is_found = broker_fixture_has(fixture, "events"),
+                          .partition_count = topic_partition_count(topic)};
+    struct topic *by_id = broker_find_topic_by_id(fixture->broker, topic->id);
+    assert_int_equal(by_id != NULL, sight.is_found);
+    topic_unref(by_id);
+    arena_init(&arena, 1 << 20);
+    assert_ok(broker_list_topics(fixture->broker, &arena, &list));
+    for (size_t i = 0; i < list.count; i++)
+        sight.is_listed = sight.is_listed || list.topics[i] == topic;
+    topic_list_unref(&list);
+    arena_deinit(&arena);
+    return sight;
+}
+
+static void what_is_added_is_shown_only_when_durable(void **state)
+{
+    struct broker_fixture *fixture = *state;
+    int64_t commit;
+    struct topic *topic = broker_fixture_create(fixture, "events", 2, &commit);
+    struct sight sight = look(fixture, topic);
+    assert_false(sight.is_found || sight.is_listed);
+    assert_null(topic_partition(topic, 0));
+    assert_int_equal(topic_recorded_count(topic), 2);
+    flush(fixture);
+    sight = look(fixture, topic);
+    assert_true(sight.is_found && sight.is_listed);
+    assert_int_equal(sight.partition_count, 2);
+    assert_ok(admin_add_partitions(fixture->broker, topic, 3, &commit, NULL));
+    assert_null(topic_partition(topic, 2));
+    flush(fixture);
+    assert_non_null(topic_partition(topic, 2));
+    topic_unref(topic);
+}
+
+static void second_creation_waits_for_the_first_to_be_durable(void **state)
+{
+    struct broker_fixture *fixture = *state;
+    int64_t first;
+    int64_t second = 0;
+    struct topic *topic = broker_fixture_create(fixture, "events", 1, &first);
+    struct topic *none;
+    struct topic_overrides overrides = {0};
+    struct admin_create create = {
+        .name = span_text("events"), .partition_count = 1, .overrides = &overrides};
+    assert_true(
+        err_is(admin_create_topic(fixture->broker, &create, &none, &second, NULL), ERR_EXISTS));
+    assert_int_equal(second, first);
+    topic_unref(topic);
+}
+
+static void configs_count_in_order_and_only_when_durable(void **state)
+{
+    struct broker_fixture *fixture = *state;
+    struct topic *topic = broker_fixture_make(fixture, "events", 1);
+    int64_t kept_ms = topic_read_settings(topic).log.retention_ms;
+    configure(fixture, topic, "1000");
+    configure(fixture, topic, "2000");
+    assert_int_equal(topic_read_settings(topic).log.retention_ms, kept_ms);
+    assert_string_equal(read_retention(topic), "");
+    struct topic_overrides recorded = {0};
+    assert_ok(topic_read_recorded(topic, &recorded));
+    assert_string_equal(recorded.texts[TOPIC_RETENTION_MS], "2000");
+    topic_overrides_deinit(&recorded);
+    (void)broker_fixture_append(topic_partition(topic, 0), 1);
+    fixture->base.time.now_ms += 5000;
+    fixture_work(&fixture->base);
+    assert_int_equal(log_start_offset(topic_partition(topic, 0)->log), 0);
+    flush(fixture);
+    assert_string_equal(read_retention(topic), "2000");
+    fixture->base.time.now_ms += 24 * 60 * 60 * 1000;
+    fixture_work(&fixture->base); /* retention hears of it, though nobody has asked */
+    assert_int_equal(log_start_offset(topic_partition(topic, 0)->log), 1);
+    topic_unref(topic);
 }
 
 static void producer_ids_are_never_given_out_twice(void **state)
@@ -278,8 +442,7 @@ static void producer_ids_are_never_given_out_twice(void **state)
 static void waiters_are_called_once_in_order_when_durable(void **state)
 {
     struct broker_fixture *fixture = *state;
-    int64_t commit;
-    struct topic *topic = broker_fixture_create(fixture, "events", 1, &commit);
+    struct topic *topic = broker_fixture_make(fixture, "events", 1);
     struct partition *partition = topic_partition(topic, 0);
     struct counted_wait waits[3] = {0};
     for (int i = 0; i < 3; i++) {
@@ -309,9 +472,7 @@ static void waiters_are_called_once_in_order_when_durable(void **state)
 static void failed_sync_sends_every_waiter_home_once(void **state)
 {
     struct broker_fixture *fixture = *state;
-    int64_t commit;
-    struct topic *topic = broker_fixture_create(fixture, "events", 1, &commit);
-    flush(fixture);
+    struct topic *topic = broker_fixture_make(fixture, "events", 1);
     struct partition *partition = topic_partition(topic, 0);
     struct counted_wait wait = {.waiter = {.done = counted_done}};
     wait.waiter.offset = broker_fixture_append(partition, 1);
@@ -328,6 +489,33 @@ static void failed_sync_sends_every_waiter_home_once(void **state)
     assert_true(err_is(wait.err, ERR_OFFLINE));
     topic_unref(topic);
     broker_fixture_crash(fixture, MEM_DISK_LOSE_ALL);
+}
+
+static void log_that_cannot_be_flushed_sends_its_own_waiters_home(void **state)
+{
+    struct broker_fixture *fixture = *state;
+    broker_fixture_close(fixture);
+    broker_fixture_set(fixture, "headrace.open.files.max", "16");
+    broker_fixture_open(fixture);
+    struct topic *topic = broker_fixture_make(fixture, "events", 24);
+    struct counted_wait waits[24] = {0};
+    for (int i = 0; i < 24; i++) { /* the last ones are closed before they are synced */
+        struct partition *partition = topic_partition(topic, i);
+        waits[i].waiter.done = counted_done;
+        waits[i].waiter.offset = broker_fixture_append(partition, 1);
+        assert_false(partition_wait(partition, &waits[i].waiter, &waits[i].err));
+    }
+    assert_ok(file_remove(fixture->os.files, "/data/events-20/00000000000000000000.log"));
+    flush(fixture);
+    assert_int_equal(waits[0].count, 1);
+    assert_false(err_failed(waits[0].err));
+    assert_int_equal(waits[20].count, 1);
+    assert_true(err_is(waits[20].err, ERR_CORRUPT));
+    struct counted_wait late = {.waiter = {.done = counted_done, .offset = 1}};
+    assert_true(partition_wait(topic_partition(topic, 20), &late.waiter, &late.err));
+    assert_true(err_is(late.err, ERR_CORRUPT));
+    topic_unref(topic);
+    broker_fixture_crash(fixture, MEM_DISK_LOSE_ALL); /* a clean end is none with damage */
 }
 
 static void sync_that_fails_while_closing_is_an_error_and_no_more(void **state)
@@ -362,8 +550,7 @@ static void told_moved(struct partition_watch *watch, int64_t size)
 static void watchers_hear_of_durable_bytes_and_of_the_end(void **state)
 {
     struct broker_fixture *fixture = *state;
-    int64_t commit;
-    struct topic *topic = broker_fixture_create(fixture, "events", 1, &commit);
+    struct topic *topic = broker_fixture_make(fixture, "events", 1);
     struct partition *partition = topic_partition(topic, 0);
     struct told told = {.watch = {.moved = told_moved}};
     partition_watch(partition, &told.watch);
@@ -389,12 +576,19 @@ int main(void)
         TEST(files_of_a_deleted_topic_go_only_when_its_deletion_is_durable),
         TEST(crash_before_a_deletion_is_durable_brings_the_topic_back_whole),
         TEST(crash_at_any_sync_of_a_deletion_leaves_the_topic_whole_or_gone),
+        TEST(deletion_found_and_lost_again_costs_no_data),
+        TEST(name_is_taken_while_a_log_cannot_be_deleted),
         TEST(name_is_taken_until_its_deletion_is_durable),
         TEST(names_kafka_refuses_are_refused),
-        TEST(topic_whose_record_fails_does_not_exist),
+        TEST(topic_whose_record_fails_leaves_nothing_behind),
+        TEST(partitions_whose_record_fails_leave_nothing_behind),
+        TEST(what_is_added_is_shown_only_when_durable),
+        TEST(second_creation_waits_for_the_first_to_be_durable),
+        TEST(configs_count_in_order_and_only_when_durable),
         TEST(producer_ids_are_never_given_out_twice),
         TEST(waiters_are_called_once_in_order_when_durable),
         TEST(failed_sync_sends_every_waiter_home_once),
+        TEST(log_that_cannot_be_flushed_sends_its_own_waiters_home),
         TEST(sync_that_fails_while_closing_is_an_error_and_no_more),
         TEST(watchers_hear_of_durable_bytes_and_of_the_end),
     };

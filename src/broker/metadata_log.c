@@ -25,7 +25,7 @@ struct partition *metadata_log_partition(struct broker *broker)
 struct err metadata_log_open(struct broker *broker, struct diag *diag)
 {
     struct topic *topic;
-    TRY(topic_create(span_text(TOPIC_METADATA), metadata_topic_id, true, &topic));
+    TRY(topic_create(span_text(TOPIC_METADATA), metadata_topic_id, true, NULL, &topic));
     struct topic_overrides overrides = {0};
     struct err err =
         topic_overrides_set(&overrides, span_text("retention.ms"), span_text("-1"), diag);
@@ -38,6 +38,7 @@ struct err metadata_log_open(struct broker *broker, struct diag *diag)
         topic_configure(topic, &overrides, broker->config);
         err = topic_grow(topic, 1, broker->store, broker->os->clock, diag);
     }
+    topic_note_record(topic, 0);
     topic_overrides_deinit(&overrides);
     if (!err_failed(err))
         err = broker_put_topic(broker, topic);
@@ -79,10 +80,12 @@ static struct err change_append(struct broker *broker, struct change *change, st
     return diag_wrap(diag, err, "the metadata log");
 }
 
-struct err metadata_log_pack_topic(struct writer *writer, const struct topic *topic,
+struct err metadata_log_pack_topic(struct writer *writer, struct topic *topic,
                                    int32_t partition_count)
 {
+    struct topic_overrides overrides; /* as recorded: some may not be durable, nor count, yet */
     struct metadata_topic_created_config configs[TOPIC_CONFIG_ID_COUNT];
+    TRY(topic_read_recorded(topic, &overrides));
     struct metadata_topic_created created;
     metadata_topic_created_init(&created);
     created.topic_id = topic->id;
@@ -91,13 +94,16 @@ struct err metadata_log_pack_topic(struct writer *writer, const struct topic *to
     created.created_ms = topic->created_ms;
     created.configs = configs;
     for (size_t i = 0; i < TOPIC_CONFIG_ID_COUNT; i++) {
-        if (topic->overrides.texts[i] == NULL)
+        if (overrides.texts[i] == NULL)
             continue;
         struct metadata_topic_created_config *config = &configs[created.configs_count++];
         config->name = span_text(topic_config_name((enum topic_config_id)i));
-        config->value = span_text(topic->overrides.texts[i]);
+        config->value = span_text(overrides.texts[i]);
     }
-    return metadata_topic_created_pack(writer, METADATA_TOPIC_CREATED_VERSION_MAX, &created);
+    struct err err =
+        metadata_topic_created_pack(writer, METADATA_TOPIC_CREATED_VERSION_MAX, &created);
+    topic_overrides_deinit(&overrides);
+    return err;
 }
 
 struct err metadata_log_created(struct broker *broker, struct topic *topic, int32_t partition_count,
@@ -181,7 +187,8 @@ static struct err replay_created(struct replay_state *state, struct reader *read
         return err_make(ERR_CORRUPT);
     struct topic *topic;
     bool is_internal = topic_name_is_internal(created.name);
-    TRY(topic_create(created.name, created.topic_id, is_internal, &topic));
+    TRY(topic_create(created.name, created.topic_id, is_internal,
+                     metadata_log_partition(state->broker), &topic));
     topic->created_ms = created.created_ms;
     struct topic_overrides overrides = {0};
     struct err err = ERR_NONE;
@@ -214,7 +221,7 @@ static struct err replay_raised(struct replay_state *state, struct reader *reade
 {
     struct metadata_partitions_raised raised;
     TRY(metadata_partitions_raised_unpack(reader, &state->arena, &raised));
-    struct topic *topic = broker_find_topic_by_id(state->broker, raised.topic_id);
+    struct topic *topic = broker_peek_topic_by_id(state->broker, raised.topic_id);
     if (topic == NULL)
         return err_make(ERR_CORRUPT);
     topic->partition_count_wanted = raised.partition_count;
@@ -226,11 +233,11 @@ static struct err replay_configured(struct replay_state *state, struct reader *r
 {
     struct metadata_config_changed changed;
     TRY(metadata_config_changed_unpack(reader, &state->arena, &changed));
-    struct topic *topic = broker_find_topic_by_id(state->broker, changed.topic_id);
+    struct topic *topic = broker_peek_topic_by_id(state->broker, changed.topic_id);
     if (topic == NULL)
         return err_make(ERR_CORRUPT);
     struct topic_overrides overrides = {0};
-    struct err err = topic_read_overrides(topic, &overrides);
+    struct err err = topic_read_recorded(topic, &overrides);
     for (int32_t i = 0; i < changed.configs_count && !err_failed(err); i++)
         err = topic_overrides_set(&overrides, changed.configs[i].name, changed.configs[i].value,
                                   state->diag);
@@ -285,9 +292,10 @@ static struct err open_partitions(struct broker *broker, struct diag *diag)
     const struct map_entry *entry;
     while ((entry = map_next(&broker->by_id, &position)) != NULL) {
         struct topic *topic = entry->value;
-        if (topic->partition_count_wanted > topic_partition_count(topic))
+        if (topic->partition_count_wanted > topic->partition_count)
             TRY(topic_grow(topic, topic->partition_count_wanted, broker->store, broker->os->clock,
                            diag));
+        topic_note_record(topic, 0);
     }
     return ERR_NONE;
 }

@@ -19,7 +19,7 @@ MUST_USE struct err metadata_log_replay(struct broker *broker, struct diag *diag
 struct partition *metadata_log_partition(struct broker *broker);
 
 /* Packs the record of a topic with so many partitions. */
-MUST_USE struct err metadata_log_pack_topic(struct writer *writer, const struct topic *topic,
+MUST_USE struct err metadata_log_pack_topic(struct writer *writer, struct topic *topic,
                                             int32_t partition_count);
 
 /* Each records one change. *commit: the offset to wait for. Errors: partition_append's. */

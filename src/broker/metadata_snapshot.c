@@ -42,7 +42,7 @@ static struct err add_all(struct broker *broker, const struct topic_list *list, 
             continue;
         writer_init(&writer, value, NULL, 0);
         TRY(add_record(batch, value,
-                       metadata_log_pack_topic(&writer, topic, topic_partition_count(topic))));
+                       metadata_log_pack_topic(&writer, topic, topic_recorded_count(topic))));
     }
     const struct metadata_producer_ids_allocated allocated = {.producer_id_next =
                                                                   broker->producer_id_end};
@@ -62,7 +62,7 @@ static struct err take(struct broker *broker)
     arena_init(&arena, INTERNAL_BATCH_SIZE_MAX);
     internal_batch_init(&batch, clock_wall_ms(broker->os->clock));
     buf_init(&value, INTERNAL_BATCH_SIZE_MAX);
-    struct err err = broker_list_topics(broker, &arena, &list);
+    struct err err = broker_peek_topics(broker, &arena, &list);
     if (!err_failed(err)) {
         err = add_all(broker, &list, &value, &batch);
         topic_list_unref(&list);
@@ -116,7 +116,7 @@ struct err metadata_snapshot_replay(struct broker *broker, int64_t offset)
     struct arena arena;
     struct topic_list list;
     arena_init(&arena, INTERNAL_BATCH_SIZE_MAX);
-    struct err err = broker_list_topics(broker, &arena, &list);
+    struct err err = broker_peek_topics(broker, &arena, &list);
     if (!err_failed(err)) {
         for (size_t i = 0; i < list.count; i++) {
             if (list.topics[i] != broker->metadata)

@@ -24,7 +24,7 @@ static int teardown(void **state)
 /* Gives the topic a retention.ms; false where the disk would not have it. */
 static bool configure(struct broker_fixture *fixture, const char *name, int64_t retention_ms)
 {
-    struct topic *topic = broker_find_topic(fixture->broker, span_text(name));
+    struct topic *topic = broker_peek_topic(fixture->broker, span_text(name));
     struct topic_overrides overrides;
     char text[32];
     int64_t commit;
@@ -39,12 +39,12 @@ static bool configure(struct broker_fixture *fixture, const char *name, int64_t 
 /* The topic's own retention.ms; -1: there is no such topic. */
 static int64_t configured(struct broker_fixture *fixture, const char *name)
 {
-    struct topic *topic = broker_find_topic(fixture->broker, span_text(name));
+    struct topic *topic = broker_peek_topic(fixture->broker, span_text(name));
     if (topic == NULL)
         return -1;
     struct topic_overrides overrides = {0};
     enum topic_config_id id;
-    assert_ok(topic_read_overrides(topic, &overrides));
+    assert_ok(topic_read_recorded(topic, &overrides));
     assert_true(topic_config_find(span_text("retention.ms"), &id));
     int64_t value = overrides.texts[id] == NULL ? 0 : strtoll(overrides.texts[id], NULL, 10);
     topic_overrides_deinit(&overrides);
@@ -68,7 +68,7 @@ static bool create(struct broker_fixture *fixture, const char *name, int32_t par
 
 static void delete (struct broker_fixture *fixture, const char *name)
 {
-    struct topic *topic = broker_find_topic(fixture->broker, span_text(name));
+    struct topic *topic = broker_peek_topic(fixture->broker, span_text(name));
     assert_ok(admin_delete_topic(fixture->broker, topic, NULL, NULL));
     topic_unref(topic);
 }
@@ -98,8 +98,8 @@ static int64_t replay_length(struct broker_fixture *fixture)
 
 static int32_t partition_count(struct broker_fixture *fixture, const char *name)
 {
-    struct topic *topic = broker_find_topic(fixture->broker, span_text(name));
-    int32_t count = topic == NULL ? -1 : topic_partition_count(topic);
+    struct topic *topic = broker_peek_topic(fixture->broker, span_text(name));
+    int32_t count = topic == NULL ? -1 : topic_recorded_count(topic);
     topic_unref(topic);
     return count;
 }
@@ -139,7 +139,7 @@ static void snapshot_holds_all_that_exists_and_nothing_else(void **state)
     assert_true(create(fixture, "gone", 1));
     assert_true(create(fixture, "plain", 2));
     assert_true(create(fixture, "events", 3));
-    struct topic *topic = broker_find_topic(fixture->broker, span_text("plain"));
+    struct topic *topic = broker_peek_topic(fixture->broker, span_text("plain"));
     int64_t commit;
     assert_ok(admin_add_partitions(fixture->broker, topic, 5, &commit, NULL));
     struct uuid id = topic->id;
@@ -156,7 +156,7 @@ static void snapshot_holds_all_that_exists_and_nothing_else(void **state)
     assert_true(replay_length(fixture) < METADATA_SNAPSHOT_RECORD_COUNT_MIN);
     topic = broker_find_topic_by_id(fixture->broker, id);
     assert_true(span_equal_text(topic->name, "plain"));
-    assert_int_equal(topic_partition_count(topic), 5);
+    assert_int_equal(topic_recorded_count(topic), 5);
     assert_int_equal(topic->created_ms, created_ms);
     topic_unref(topic);
     assert_int_equal(configured(fixture, "plain"), 0);

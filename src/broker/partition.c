@@ -36,18 +36,18 @@ static void watchers_tell(struct partition *partition, int64_t size)
 /* Raises the high watermark; the caller holds the lock and finishes what is taken without it. */
 static void watermark_raise(struct partition *partition, int64_t offset, struct list *taken)
 {
-    if (offset <= partition->high_watermark)
+    int64_t watermark = partition->high_watermark;
+    if (offset <= watermark)
         return;
     int64_t end = log_end_offset(partition->log);
     CHECK(offset <= end);
     /* The share of the pending bytes that the flushed offsets are likely to hold: a waiting fetch
      * looks at the log itself before it answers. */
-    double share =
-        (double)(offset - partition->high_watermark) / (double)(end - partition->high_watermark);
+    double share = (double)(offset - watermark) / (double)(end - watermark);
     int64_t size = offset == end ? partition->pending_size
                                  : (int64_t)((double)partition->pending_size * share);
     partition->pending_size -= size;
-    partition->high_watermark = offset;
+    atomic_store(&partition->high_watermark, offset);
     waiters_take(partition, offset, taken);
     watchers_tell(partition, size > 0 ? size : 1);
 }
@@ -62,6 +62,19 @@ static void on_durable(void *context, int64_t offset)
     watermark_raise(partition, offset, &taken);
     os_mutex_unlock(&partition->lock);
     waiters_finish(&taken, ERR_NONE);
+}
+
+static void on_failed(void *context, struct err err)
+{
+    struct partition *partition = context;
+    CHECK_MAGIC(partition, PARTITION_MAGIC);
+    struct list taken;
+    list_init(&taken);
+    os_mutex_lock(&partition->lock);
+    partition->failure = err;
+    list_move_all(&taken, &partition->waiters);
+    os_mutex_unlock(&partition->lock);
+    waiters_finish(&taken, err);
 }
 
 static struct err on_snapshot(void *context, struct buf *out, int64_t *offset)
@@ -106,6 +119,7 @@ struct err partition_create(const struct partition_setup *setup, struct partitio
     *partition = (struct partition){
         .magic = PARTITION_MAGIC,
         .index = setup->index,
+        .recorded_at = PARTITION_UNRECORDED,
         .topic = setup->topic,
         .store = setup->store,
         .clock = setup->clock,
@@ -121,6 +135,7 @@ struct err partition_create(const struct partition_setup *setup, struct partitio
         .config = *setup->config,
         .listener = {.context = partition,
                      .durable = on_durable,
+                     .failed = on_failed,
                      .snapshot = on_snapshot,
                      .released = on_released},
         .visitor = {.context = partition, .snapshot = on_replay_snapshot, .batch = on_replay_batch},
@@ -130,7 +145,7 @@ struct err partition_create(const struct partition_setup *setup, struct partitio
         partition_destroy(partition);
         return err;
     }
-    partition->high_watermark = log_durable_offset(partition->log);
+    atomic_store(&partition->high_watermark, log_durable_offset(partition->log));
     *out = partition;
     return ERR_NONE;
 }
@@ -256,6 +271,9 @@ bool partition_wait(struct partition *partition, struct partition_waiter *waiter
     } else if (!is_over && store_is_offline(partition->store)) {
         *err = err_make(ERR_OFFLINE);
         is_over = true;
+    } else if (!is_over && err_failed(partition->failure)) {
+        *err = partition->failure;
+        is_over = true;
     }
     if (!is_over)
         waiter_insert(partition, waiter);
@@ -277,11 +295,15 @@ void partition_unwatch(struct partition *partition, struct partition_watch *watc
     os_mutex_unlock(&partition->lock);
 }
 
+int64_t partition_high_watermark(const struct partition *partition)
+{
+    CHECK_MAGIC(partition, PARTITION_MAGIC);
+    return atomic_load(&partition->high_watermark);
+}
+
 void partition_read_offsets(struct partition *partition, struct partition_offsets *out)
 {
-    os_mutex_lock(&partition->lock);
-    int64_t watermark = partition->high_watermark;
-    os_mutex_unlock(&partition->lock);
+    int64_t watermark = partition_high_watermark(partition);
     *out = (struct partition_offsets){
         .start = log_start_offset(partition->log),
         .high_watermark = watermark,

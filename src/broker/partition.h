@@ -8,7 +8,7 @@
  *  1. start offset <= high watermark <= log end; the high watermark never falls.
  *  2. What is above the high watermark is shown to nobody (W2).
  *  3. An ack waiter is called exactly once: when its offset is durable, or with the error that
- * makes that impossible (deletion, W7).
+ * makes that impossible (deletion, damage, W7).
  *
  * Locks: `lock` guards all but the log's own state. Watchers are called under it and may only take
  * locks that are never held around calls of this module. Waiters are called without it.
@@ -31,6 +31,9 @@ struct topic;
 
 #define PARTITION_MAGIC 0x50415254U /* "PART" */
 
+/* recorded_at of a partition that no record names yet. */
+#define PARTITION_UNRECORDED INT64_MAX
+
 struct partition {
     uint32_t magic;
     int32_t index;
@@ -38,20 +41,22 @@ struct partition {
     struct log *log; /* NULL only while it is being opened */
     struct store *store;
     const struct os_clock *clock;
+    int64_t recorded_at; /* its topic's: where the record that makes it ends in the metadata log */
     struct os_mutex lock;
-    int64_t high_watermark;
-    int64_t pending_size; /* bytes between high watermark and log end */
+    _Atomic int64_t high_watermark; /* written under the lock */
+    int64_t pending_size;           /* bytes between high watermark and log end */
     struct producer_state producers;
     struct list waiters; /* by offset, rising */
     struct list watchers;
-    bool is_closed; /* deleted, or the broker ends: no appends, no waiting */
+    bool is_closed;     /* deleted, or the broker ends: no appends, no waiting */
+    struct err failure; /* set: what is not yet durable never will be */
 };
 
 /* Someone who waits until everything below offset is durable. */
 struct partition_waiter {
     struct list link;
     int64_t offset;
-    /* Any thread, no lock held. ERR_OFFLINE, ERR_CLOSED when it will never be. */
+    /* Any thread, no lock held. ERR_OFFLINE, ERR_CLOSED, ERR_CORRUPT when it will never be. */
     void (*done)(struct partition_waiter *waiter, struct err err);
 };
 
@@ -117,6 +122,9 @@ MUST_USE bool partition_wait(struct partition *partition, struct partition_waite
 /* Starts and ends watching. After unwatch returns, moved is not called any more. */
 void partition_watch(struct partition *partition, struct partition_watch *watch);
 void partition_unwatch(struct partition *partition, struct partition_watch *watch);
+
+/* Below it everything is durable. Any thread, and with any lock held. */
+int64_t partition_high_watermark(const struct partition *partition);
 
 /* Offsets of this moment. Any thread. */
 struct partition_offsets {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/limits.h"
 
 #define SNAPSHOT_VERSION 1
 #define SNAPSHOT_ENTRY_SIZE 19
@@ -19,6 +20,7 @@ struct producer_batch {
 };
 
 struct producer_entry {
+    struct list link; /* in state->order */
     int64_t id;
     int16_t epoch;
     uint8_t batch_count;
@@ -34,14 +36,21 @@ static struct span entry_key(const int64_t *id)
 void producer_state_init(struct producer_state *state)
 {
     map_init(&state->entries, 0);
+    list_init(&state->order);
+}
+
+static void forget(struct producer_state *state, struct producer_entry *entry)
+{
+    const void *removed = map_remove(&state->entries, entry_key(&entry->id));
+    CHECK(removed == entry);
+    list_remove(&entry->link);
+    free(entry);
 }
 
 void producer_state_clear(struct producer_state *state)
 {
-    size_t position = 0;
-    const struct map_entry *entry;
-    while ((entry = map_next(&state->entries, &position)) != NULL)
-        free(entry->value);
+    for (struct list *link = list_pop(&state->order); link != NULL; link = list_pop(&state->order))
+        free(LIST_ENTRY(link, struct producer_entry, link));
     map_deinit(&state->entries);
 }
 
@@ -128,10 +137,16 @@ struct err producer_state_prepare(struct producer_state *state, const struct bat
     entry->id = header->producer_id;
     entry->epoch = header->producer_epoch;
     entry->update_ms = now_ms;
+    list_init(&entry->link);
     struct err err = map_put(&state->entries, entry_key(&entry->id), entry);
-    if (err_failed(err))
+    if (err_failed(err)) {
         free(entry);
-    return err;
+        return err;
+    }
+    list_append(&state->order, &entry->link);
+    if (state->entries.count > PRODUCER_COUNT_MAX)
+        forget(state, LIST_ENTRY(state->order.next, struct producer_entry, link));
+    return ERR_NONE;
 }
 
 struct err producer_state_update(struct producer_state *state, const struct batch_header *header,
@@ -153,22 +168,21 @@ struct err producer_state_update(struct producer_state *state, const struct batc
     }
     entry->batches[entry->batch_count++] = batch_of(header);
     entry->update_ms = now_ms;
+    list_remove(&entry->link);
+    list_append(&state->order, &entry->link);
     return ERR_NONE;
 }
 
 size_t producer_state_expire(struct producer_state *state, int64_t before_ms)
 {
     size_t expired = 0;
-    size_t position = 0;
-    const struct map_entry *place;
-    while ((place = map_next(&state->entries, &position)) != NULL) {
-        struct producer_entry *entry = place->value;
+    /* To the end: what was replayed has the time of its records, which need not rise. */
+    LIST_EACH (&state->order, link) {
+        struct producer_entry *entry = LIST_ENTRY(link, struct producer_entry, link);
         if (entry->update_ms >= before_ms)
             continue;
-        (void)map_remove(&state->entries, entry_key(&entry->id));
-        free(entry);
+        forget(state, entry);
         expired++;
-        position--; /* removal may have moved the next entry here */
     }
     return expired;
 }
@@ -231,10 +245,8 @@ struct err producer_state_write(const struct producer_state *state, struct buf *
     CHECK(state->entries.count <= UINT32_MAX);
     put_u32(&at, (uint32_t)state->entries.count);
     TRY(buf_append(out, head, sizeof head));
-    size_t position = 0;
-    const struct map_entry *place;
-    while ((place = map_next(&state->entries, &position)) != NULL)
-        TRY(entry_write(place->value, out));
+    LIST_EACH (&state->order, link)
+        TRY(entry_write(LIST_ENTRY(link, struct producer_entry, link), out));
     return ERR_NONE;
 }
 
@@ -254,7 +266,7 @@ static struct err entry_read(struct producer_state *state, struct span *bytes)
     if (batch_count > PRODUCER_BATCH_COUNT || bytes->size < size || is_known ||
         identity.producer_id < 0)
         return err_make(ERR_CORRUPT);
-    TRY(producer_state_prepare(state, &identity, update_ms));
+    TRY(producer_state_prepare(state, &identity, update_ms)); /* it becomes the youngest */
     struct producer_entry *entry = map_get(&state->entries, entry_key(&identity.producer_id));
     CHECK(entry != NULL);
     for (size_t i = 0; i < batch_count; i++) {

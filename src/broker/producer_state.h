@@ -9,6 +9,8 @@
  * sequence.
  *  2. The state is a function of the partition's batches in order, except for what expiry removed;
  *     replaying a log gives the same answers as having served it.
+ *  3. There are at most PRODUCER_COUNT_MAX entries: the producer that wrote longest ago makes room
+ * for a new one. What it sends again is then no longer known as sent, as after its expiry.
  *
  * Under the partition's lock. An empty state takes no memory.
  */
@@ -16,6 +18,7 @@
 #define HEADRACE_BROKER_PRODUCER_STATE_H
 
 #include "base/buf.h"
+#include "base/list.h"
 #include "base/map.h"
 #include "record/batch.h"
 
@@ -24,6 +27,7 @@
 
 struct producer_state {
     struct map entries; /* by the 8 bytes of the id */
+    struct list order;  /* of all entries, by their last batch, oldest first */
 };
 
 /* What became of an append, or would become of it. */
@@ -57,7 +61,8 @@ enum producer_verdict producer_state_check(const struct producer_state *state,
 MUST_USE struct err producer_state_update(struct producer_state *state,
                                           const struct batch_header *header, int64_t now_ms);
 
-/* Makes sure that producer_state_update for this header cannot fail. ERR_NO_MEMORY. */
+/* Makes sure that producer_state_update for this header cannot fail; forgets the oldest entry where
+ * there are too many. ERR_NO_MEMORY. */
 MUST_USE struct err producer_state_prepare(struct producer_state *state,
                                            const struct batch_header *header, int64_t now_ms);
 
@@ -70,8 +75,8 @@ void producer_state_clear(struct producer_state *state);
 /*
  * Appends the state as bytes, for a snapshot:
  *
- *     version (1) | entry count (4) | entries: id (8) epoch (2) last update ms (8) batch count (1)
- *                   batches: first sequence (4) last sequence (4) base offset (8) last offset (8)
+ *     version (1) | entry count (4) | entries, oldest first: id (8) epoch (2) last update ms (8)
+ * batch count (1) batches: first sequence (4) last sequence (4) base offset (8) last offset (8)
  *                            timestamp (8)
  *
  * all most significant byte first; storage adds checksum and offset.

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/limits.h"
 #include "broker/producer_state.h"
 
 static struct batch_header make(int64_t id, int16_t epoch, int32_t first, int32_t count,
@@ -150,6 +151,36 @@ static void silent_producers_expire_and_others_stay(void **state)
     assert_int_equal(check(producers, make(30, 0, 0, 1, -1), NULL), PRODUCER_DUPLICATE);
 }
 
+static void producer_that_wrote_longest_ago_makes_room(void **state)
+{
+    struct producer_state *producers = *state;
+    for (int64_t id = 0; id < PRODUCER_COUNT_MAX; id++)
+        update(producers, make(id, 0, 0, 1, id));
+    update(producers, make(0, 0, 1, 1, PRODUCER_COUNT_MAX));
+    update(producers, make(PRODUCER_COUNT_MAX, 0, 0, 1, PRODUCER_COUNT_MAX + 1));
+    assert_int_equal(producers->entries.count, PRODUCER_COUNT_MAX);
+    assert_int_equal(check(producers, make(0, 0, 1, 1, -1), NULL), PRODUCER_DUPLICATE);
+    assert_int_equal(check(producers, make(1, 0, 0, 1, -1), NULL), PRODUCER_IN_ORDER);
+    assert_int_equal(check(producers, make(2, 0, 0, 1, -1), NULL), PRODUCER_DUPLICATE);
+}
+
+/* A snapshot keeps who wrote longest ago. */
+static void order_of_producers_outlives_a_snapshot(void **state)
+{
+    struct producer_state *producers = *state;
+    struct buf bytes;
+    buf_init(&bytes, SIZE_MAX / 2);
+    for (int64_t id = 0; id < PRODUCER_COUNT_MAX; id++)
+        update(producers, make(id, 0, 0, 1, id));
+    update(producers, make(0, 0, 1, 1, PRODUCER_COUNT_MAX));
+    assert_false(err_failed(producer_state_write(producers, &bytes)));
+    assert_false(err_failed(producer_state_read(producers, buf_span(&bytes))));
+    update(producers, make(PRODUCER_COUNT_MAX, 0, 0, 1, 0));
+    assert_int_equal(check(producers, make(0, 0, 1, 1, -1), NULL), PRODUCER_DUPLICATE);
+    assert_int_equal(check(producers, make(1, 0, 0, 1, -1), NULL), PRODUCER_IN_ORDER);
+    buf_deinit(&bytes);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, state_setup, state_teardown)
@@ -161,6 +192,8 @@ int main(void)
         TEST(snapshot_gives_the_same_answers),
         TEST(damaged_snapshot_is_refused_at_every_length),
         TEST(silent_producers_expire_and_others_stay),
+        TEST(producer_that_wrote_longest_ago_makes_room),
+        TEST(order_of_producers_outlives_a_snapshot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

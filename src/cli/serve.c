@@ -26,6 +26,9 @@
 /* How often idle background work looks at the clock at least. */
 #define BACKGROUND_IDLE_MS_MAX 10000
 
+/* When descriptors are short: soon enough for waiting producers, seldom enough to cost nothing. */
+#define FLUSH_RETRY_MS 100
+
 /* How long sessions have to finish after SIGTERM. */
 #define DRAIN_MS_MAX 5000
 #define DRAIN_LOOK_MS 5
@@ -99,14 +102,16 @@ static void reactor_run(void *argument)
 static void flush_run(void *argument)
 {
     struct serve *serve = argument;
+    int64_t wait_ms = -1;
     while (!atomic_load(&serve->is_stopping)) {
-        (void)os_signal_wait(&serve->flush_needed, -1);
+        (void)os_signal_wait(&serve->flush_needed, wait_ms);
         struct store_flush_result result = {.is_more = true};
         while (result.is_more) {
             struct diag diag = {.text = ""};
             if (err_failed(store_flush_step(serve->broker->store, &result, &diag)))
                 break; /* the store is offline and has said so */
         }
+        wait_ms = result.is_short ? FLUSH_RETRY_MS : -1;
     }
 }
 
@@ -126,7 +131,7 @@ static void background_run(void *argument)
         int64_t now_ms = clock_wall_ms(serve->os->clock);
         struct err err = store_background_step(serve->broker->store, now_ms, BACKGROUND_STEP_SIZE,
                                                &result, &diag);
-        broker_expire_producers(serve->broker);
+        broker_background_step(serve->broker, now_ms);
         int64_t wait_ms = BACKGROUND_IDLE_MS_MAX;
         if (!err_failed(err) && result.next_ms - now_ms < wait_ms)
             wait_ms = result.next_ms > now_ms ? result.next_ms - now_ms : 0;

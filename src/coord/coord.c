@@ -127,8 +127,8 @@ void coord_destroy(struct coord *coord)
     free(coord);
 }
 
-/* Makes __consumer_offsets, configured as Kafka does. */
-static struct err make_topic(struct coord *coord, struct topic **out, struct diag *diag)
+/* Makes __consumer_offsets, configured as Kafka does, unless it is just being made. */
+static struct err make_topic(struct coord *coord, int64_t *commit, struct diag *diag)
 {
     struct topic_overrides overrides = {0};
     const char *segment_bytes = config_text(coord->config, CONFIG_OFFSETS_TOPIC_SEGMENT_BYTES);
@@ -148,13 +148,11 @@ static struct err make_topic(struct coord *coord, struct topic **out, struct dia
         .overrides = &overrides,
         .is_internal = true,
     };
-    int64_t unused; /* what is appended to it later is durable later */
-    err = admin_create_topic(coord->broker, &create, out, &unused, diag);
-    if (err_is(err, ERR_EXISTS)) {
-        *out = broker_find_topic(coord->broker, span_text(TOPIC_OFFSETS));
-        err = *out == NULL ? err_make(ERR_AGAIN) : ERR_NONE;
-    }
-    return err;
+    struct topic *topic;
+    err = admin_create_topic(coord->broker, &create, &topic, commit, diag);
+    if (!err_failed(err))
+        topic_unref(topic);
+    return err_is(err, ERR_EXISTS) ? ERR_NONE : err;
 }
 
 /* Takes in the topic (a reference) and the states of its partitions, unless another thread has. */
@@ -177,13 +175,19 @@ static void adopt_topic(struct coord *coord, struct topic *topic, enum load_stat
     }
 }
 
-struct err coord_prepare(struct coord *coord, struct diag *diag)
+struct err coord_prepare(struct coord *coord, int64_t *commit, struct diag *diag)
 {
     CHECK_MAGIC(coord, COORD_MAGIC);
     if (atomic_load(&coord->is_prepared))
         return ERR_NONE;
-    struct topic *topic;
-    TRY(make_topic(coord, &topic, diag));
+    struct span name = span_text(TOPIC_OFFSETS);
+    struct topic *topic = broker_find_topic(coord->broker, name);
+    if (topic == NULL) {
+        TRY(make_topic(coord, commit, diag));
+        topic = broker_find_topic(coord->broker, name);
+    }
+    if (topic == NULL)
+        return err_make(ERR_AGAIN);
     int32_t count = topic_partition_count(topic);
     enum load_state *loads = calloc((size_t)count, sizeof *loads);
     if (loads == NULL) {

@@ -362,10 +362,11 @@ void coord_join_group(struct coord *coord, const struct join_group_request *requ
                       const struct coord_client *client, struct coord_join *join)
 {
     CHECK_MAGIC(coord, COORD_MAGIC);
+    int64_t unused; /* only who asks for the coordinator waits; others come again */
     struct group *group = NULL;
     bool is_unknown = request->member_id.size == 0;
     int16_t code = check_join(coord, request);
-    if (code == KAFKA_NONE && is_unknown && err_failed(coord_prepare(coord, NULL)))
+    if (code == KAFKA_NONE && is_unknown && err_failed(coord_prepare(coord, &unused, NULL)))
         code = KAFKA_COORDINATOR_NOT_AVAILABLE;
     coord_lock(coord);
     if (code == KAFKA_NONE)

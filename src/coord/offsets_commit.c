@@ -262,7 +262,8 @@ struct err coord_commit_offsets(struct coord *coord, const struct offset_commit_
     if (!err_failed(err))
         err = commit_find_topics(&work, arena);
     if (!err_failed(err)) {
-        struct err packed = coord_prepare(coord, NULL);
+        int64_t unused; /* only who asks for the coordinator waits; others come again */
+        struct err packed = coord_prepare(coord, &unused, NULL);
         if (!err_failed(packed))
             packed = commit_each(&work, commit_pack);
         coord_lock(coord);

@@ -185,6 +185,7 @@ static void commit_for_a_deleted_topic_is_refused_and_others_are_taken(void **st
     struct coord_fixture *fixture = *state;
     int64_t done;
     topic_unref(broker_fixture_create(&fixture->broker, "doomed", 1, &done));
+    coord_fixture_flush(fixture);
     assert_int_equal(commit_to(fixture, NULL, "doomed", 0, 7), KAFKA_NONE);
     struct topic *topic = broker_find_topic(fixture->broker.broker, span_text("doomed"));
     assert_ok(admin_delete_topic(fixture->broker.broker, topic, NULL, NULL));

@@ -5,25 +5,8 @@
  * then the bytes are written, then the numbers move (W1). The bytes go to the page cache; the log
  * is queued for the group commit, and its file stays open until that is done.
  */
-#include <stdio.h>
-
 #include "base/check.h"
 #include "storage/storage_internal.h"
-
-/* Renames a directory that no log owns out of the way: a crash left it. */
-static struct err move_orphan(struct log *log)
-{
-    struct store *store = log->store;
-    char name[STORE_NAME_SIZE_MAX + 1];
-    char from[STORE_PATH_SIZE];
-    char to[STORE_PATH_SIZE];
-    store_make_deleted_name(store, log, name);
-    log_dir_path(log, from);
-    (void)snprintf(to, sizeof to, "%s/%s", store->dir, name);
-    TRY(file_rename(store->options.files, from, to));
-    garbage_add_dir(store, name, 0);
-    return ERR_NONE;
-}
 
 static struct err make_dir(struct log *log)
 {
@@ -32,7 +15,10 @@ static struct err make_dir(struct log *log)
     log_dir_path(log, path);
     struct err err = dir_make(files, path);
     if (err_is(err, ERR_EXISTS)) {
-        TRY(move_orphan(log));
+        /* Nobody's: it could not be renamed when its log was deleted. Rare enough to wait for the
+         * disk here. */
+        TRY(store_move_aside(log->store, log->name, 0));
+        TRY(store_sync_names(log->store, NULL));
         err = dir_make(files, path);
     }
     TRY(err);

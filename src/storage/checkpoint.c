@@ -126,12 +126,18 @@ static struct err write_index(struct log *log, const struct capture *capture, in
                            : err;
 }
 
+/* Makes the names of the log's files safe, and that of their directory, which a flush may not have
+ * come to yet. */
 static struct err sync_names(struct log *log, struct diag *diag)
 {
+    os_mutex_lock(&log->lock);
+    uint64_t root_change = log->flush.root_change;
+    os_mutex_unlock(&log->lock);
+    TRY(store_sync_root(log->store, root_change, diag));
     char path[STORE_PATH_SIZE];
     log_dir_path(log, path);
     struct err err = dir_sync(log->store->options.files, path);
-    if (err_is(err, ERR_NOT_FOUND))
+    if (err_is(err, ERR_NOT_FOUND) || err_is(err, ERR_LIMIT))
         return err;
     return err_failed(err) ? store_fail_sync(log->store, path, err, diag) : err;
 }

@@ -96,6 +96,171 @@ static void W7_failed_sync_takes_the_store_offline_for_good(void **state)
     fixture_deinit(&fixture);
 }
 
+/* Enough for the manifest's entries to fill sectors. */
+#define LIAR_COUNT 12
+
+static void append_large(struct fixture *fixture, struct log *log)
+{
+    assert_ok(fixture_append_at(fixture, log, 3, 1500, fixture->time.now_ms));
+}
+
+/* Opens the logs, checks that each holds at least 3 records if it is to, and appends. */
+static void use_liars(struct fixture *fixture, const bool *is_durable)
+{
+    for (int32_t i = 0; i < LIAR_COUNT; i++) {
+        struct log *log = fixture_log(fixture, i);
+        if (log_damage(log, &fixture->diag))
+            fail_msg("%s", fixture->diag.text);
+        int64_t end = log_end_offset(log);
+        assert_true(!is_durable[i] || end >= 3);
+        assert_int_equal(fixture_check_log(log, end, 1000), end);
+        append_large(fixture, log);
+        log_unref(log);
+    }
+}
+
+/* The process dies after a failed sync, the machine lives: what was written reads well and is not
+ * on the disk. Synced later, it would be a hole below what is acknowledged. */
+static void W7_pages_that_only_look_written_are_not_believed(void **state)
+{
+    (void)state;
+    for (uint32_t sync = 1; sync <= LIAR_COUNT; sync++) {
+        bool is_durable[LIAR_COUNT] = {false};
+        struct fixture fixture;
+        fixture_init(&fixture, sync);
+        fixture_open(&fixture);
+        use_liars(&fixture, is_durable);
+        mem_disk_fail(fixture.disk, MEM_DISK_SYNC, sync);
+        struct store_flush_result result;
+        assert_true(err_is(store_flush_step(fixture.store, &result, &fixture.diag), ERR_OFFLINE));
+        fixture_crash(&fixture, MEM_DISK_LOSE_NONE);
+        use_liars(&fixture, is_durable);
+        fixture_flush(&fixture);
+        for (int32_t i = 0; i < LIAR_COUNT; i++)
+            is_durable[i] = true;
+        fixture_crash(&fixture, MEM_DISK_LOSE_ALL);
+        use_liars(&fixture, is_durable);
+        store_abandon(fixture.store);
+        fixture_deinit(&fixture);
+    }
+}
+
+static void full_disk_refuses_writes_serves_reads_and_recovers(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_init(&fixture, 1);
+    fixture_open(&fixture);
+    struct log_setup setup = fixture_setup(0);
+    setup.config.segment_size = 1000;
+    struct log *log = fixture_log_with(&fixture, &setup);
+    for (int i = 0; i < 4; i++)
+        fixture_append(&fixture, log, 3);
+    mem_disk_set_full(fixture.disk, true);
+    for (int i = 0; i < 4; i++) {
+        struct store_background_result worked;
+        assert_true(err_is(fixture_append_at(&fixture, log, 3, 100, 1), ERR_NO_SPACE));
+        fixture_flush(&fixture);
+        fixture.time.now_ms += 61 * 1000;
+        assert_ok(store_background_step(fixture.store, fixture.time.now_ms, 1 << 30, &worked,
+                                        &fixture.diag));
+        assert_int_equal(fixture_check_log(log, 12, 1000), 12);
+    }
+    assert_false(store_is_offline(fixture.store));
+    assert_int_equal(log_durable_offset(log), 12);
+    mem_disk_set_full(fixture.disk, false);
+    fixture_append(&fixture, log, 3);
+    fixture_flush(&fixture);
+    fixture_work(&fixture);
+    log_unref(log);
+    fixture_crash(&fixture, MEM_DISK_LOSE_ALL);
+    log = fixture_log_with(&fixture, &setup);
+    assert_int_equal(fixture_check_log(log, 15, 1000), 15);
+    log_unref(log);
+    fixture_close(&fixture);
+    fixture_deinit(&fixture);
+}
+
+struct told {
+    int failed_count;
+    struct err err;
+};
+
+static void tell_failed(void *context, struct err err)
+{
+    struct told *told = context;
+    told->failed_count++;
+    told->err = err;
+}
+
+/* Two logs and a budget of one file: the first is closed before it is synced. */
+static struct log *open_two(struct fixture *fixture, struct told *told, struct log **second)
+{
+    fixture_init(fixture, 1);
+    fixture->options.open_file_count_max = 1;
+    fixture_open(fixture);
+    struct log_setup setup = fixture_setup(1);
+    setup.listener = (struct log_listener){.context = told, .failed = tell_failed};
+    *second = fixture_log(fixture, 0);
+    fixture_append(fixture, *second, 3);
+    struct log *log = fixture_log_with(fixture, &setup);
+    fixture_append(fixture, log, 3);
+    return log;
+}
+
+static void file_gone_before_its_flush_is_told_to_the_owner_once(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct told told = {0};
+    struct log *other;
+    struct log *log = open_two(&fixture, &told, &other);
+    assert_ok(file_remove(fixture.options.files, "/data/topic-1/00000000000000000000.log"));
+    fixture_flush(&fixture);
+    fixture_flush(&fixture);
+    assert_int_equal(told.failed_count, 1);
+    assert_true(err_is(told.err, ERR_CORRUPT));
+    assert_true(log_damage(log, NULL));
+    assert_int_equal(log_durable_offset(other), 3);
+    log_unref(log);
+    log_unref(other);
+    store_abandon(fixture.store);
+    fixture_deinit(&fixture);
+}
+
+static void flush_without_descriptors_rests_reports_once_and_goes_on(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct told told = {0};
+    struct log *other;
+    struct log *log = open_two(&fixture, &told, &other);
+    uint32_t report_count = fixture.report_count;
+    mem_disk_set_open_max(fixture.disk, mem_disk_open_count(fixture.disk));
+    struct store_flush_result result;
+    for (int i = 0; i < 3; i++) {
+        assert_ok(store_flush_step(fixture.store, &result, &fixture.diag));
+        assert_true(result.is_short);
+        assert_false(result.is_more);
+    }
+    assert_int_equal(fixture.report_count, report_count + 1);
+    assert_false(store_is_offline(fixture.store));
+    assert_int_equal(told.failed_count, 0);
+    mem_disk_set_open_max(fixture.disk, 1000);
+    assert_ok(store_flush_step(fixture.store, &result, &fixture.diag));
+    assert_false(result.is_short);
+    assert_int_equal(log_durable_offset(log), 3);
+    assert_int_equal(log_durable_offset(other), 3);
+    log_unref(log);
+    log_unref(other);
+    fixture_crash(&fixture, MEM_DISK_LOSE_ALL);
+    log = fixture_log(&fixture, 1);
+    assert_int_equal(fixture_check_log(log, 3, 1000), 3);
+    log_unref(log);
+    store_abandon(fixture.store);
+    fixture_deinit(&fixture);
+}
+
 /* One of everything, each step allowed to fail; returns what must be there afterwards. */
 static int64_t workload(struct fixture *fixture, struct log *log)
 {
@@ -261,6 +426,10 @@ int main(void)
         cmocka_unit_test(W1_full_disk_is_cut_back_and_the_log_goes_on),
         cmocka_unit_test(W1_failed_cut_back_is_written_over),
         cmocka_unit_test(W7_failed_sync_takes_the_store_offline_for_good),
+        cmocka_unit_test(W7_pages_that_only_look_written_are_not_believed),
+        cmocka_unit_test(full_disk_refuses_writes_serves_reads_and_recovers),
+        cmocka_unit_test(file_gone_before_its_flush_is_told_to_the_owner_once),
+        cmocka_unit_test(flush_without_descriptors_rests_reports_once_and_goes_on),
         cmocka_unit_test(any_one_failing_call_leaves_a_working_log),
         cmocka_unit_test(any_one_failing_call_of_a_start_is_an_error_or_harmless),
         cmocka_unit_test(second_process_is_kept_out),

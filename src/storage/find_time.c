@@ -132,35 +132,121 @@ struct err log_find_time(struct log *log, int64_t timestamp, struct buf *scratch
     }
 }
 
-struct err log_find_time_max(struct log *log, struct buf *scratch, struct log_time *out,
-                             struct diag *diag)
+/* The largest timestamp seen so far, and the last offset of the first batch that has it. */
+struct newest {
+    int64_t timestamp;
+    int64_t offset;
+};
+
+static void newest_note(struct newest *newest, int64_t timestamp, int64_t offset)
 {
-    CHECK_MAGIC(log, LOG_MAGIC);
-    int64_t timestamp = BATCH_NO_TIMESTAMP;
-    int64_t offset = -1;
-    os_mutex_lock(&log->lock);
-    struct err err = log_check_readable(log, diag);
-    for (uint32_t i = 0; i < log->segments.count; i++) {
-        const struct segment_facts *facts = &log->segments.items[i]->facts;
-        if (facts->max_timestamp > timestamp && facts->next_offset > log->bounds.start) {
-            timestamp = facts->max_timestamp;
-            offset = facts->max_timestamp_offset;
-        }
-    }
-    int64_t start = log->bounds.start;
-    os_mutex_unlock(&log->lock);
-    TRY(err);
-    if (offset < 0)
-        return err_make(ERR_NOT_FOUND);
-    if (offset < start)
-        return log_find_time(log, timestamp, scratch, out, diag);
+    if (timestamp > newest->timestamp)
+        *newest = (struct newest){.timestamp = timestamp, .offset = offset};
+}
+
+/*
+ * What the indexes know of a segment's records below an offset: their newest up to some batch, at
+ * whose position the headers go on. An index that cannot be read costs time: then 0, nothing known.
+ */
+static int64_t newest_indexed(struct log *log, struct segment *segment, int64_t offset_below,
+                              struct newest *newest)
+{
+    uint8_t entry[TIME_ENTRY_SIZE];
+    bool found = false;
+    int64_t base_offset = segment->facts.base_offset;
+    struct index_search search = {.field = INDEX_OFFSET, .wanted = offset_below - 1 - base_offset};
+    struct err err = segment_find_entry(log, segment, &search, entry, &found);
+    if (err_failed(err) || !found)
+        return 0;
+    int64_t position = index_entry_position(entry);
+    /* With each offset entry goes a time entry, unless the maximum has not risen since the last. */
+    search.field = INDEX_TIME_OFFSET;
+    err = segment_find_entry(log, segment, &search, entry, &found);
+    if (err_failed(err) || !found)
+        return 0;
+    newest_note(newest, index_entry_timestamp(entry), base_offset + index_entry_time_offset(entry));
+    return position;
+}
+
+/* The newest record from `offset` to offset_below within the segment that `offset` lies in. */
+static struct err newest_in_part(struct log *log, int64_t offset, int64_t offset_below,
+                                 struct newest *newest, struct diag *diag)
+{
     struct log_place place;
     struct batch_header header;
     TRY(log_find_place(log, offset, &place, &header, diag));
-    const struct wanted wanted = {.timestamp = timestamp, .offset_from = start};
-    err = read_batch(log, &place, &header, &wanted, scratch, out);
+    struct newest indexed = {.timestamp = BATCH_NO_TIMESTAMP, .offset = -1};
+    int64_t position = newest_indexed(log, place.segment, offset_below, &indexed);
+    if (indexed.offset >= offset && position < place.limit)
+        newest_note(newest, indexed.timestamp, indexed.offset);
+    else
+        position = place.position;
+    struct peek peek;
+    peek_init(&peek, log->store->options.files, place.file->file, position, place.limit);
+    struct err err = ERR_NONE;
+    while (peek.position < place.limit) {
+        err = peek_next(&peek, &header);
+        if (err_failed(err) || header.base_offset >= offset_below)
+            break;
+        newest_note(newest, header.max_timestamp, batch_last_offset(&header));
+    }
+    place_release(log, &place);
+    return err_failed(err) ? diag_wrap(diag, err, "headers of %s", log->name) : err;
+}
+
+/* A range of offsets, and its segments of which only a part lies in it and not the newest record:
+ * at both ends. */
+struct newest_range {
+    int64_t start;
+    int64_t below;
+    int64_t parts[2];
+    uint32_t part_count;
+};
+
+/* The newest record of the range in segments whose newest lies in it; the parts to look through. */
+static struct err newest_of_segments(struct log *log, struct newest_range *range,
+                                     struct newest *newest, struct diag *diag)
+{
+    os_mutex_lock(&log->lock);
+    struct err err = log_check_readable(log, diag);
+    range->start = log->bounds.start;
+    for (uint32_t i = 0; i < log->segments.count; i++) {
+        const struct segment_facts *facts = &log->segments.items[i]->facts;
+        int64_t begin = facts->base_offset > range->start ? facts->base_offset : range->start;
+        if (facts->next_offset <= begin || begin >= range->below)
+            continue;
+        bool is_part =
+            (facts->base_offset < range->start && facts->max_timestamp_offset < range->start) ||
+            (facts->next_offset > range->below && facts->max_timestamp_offset >= range->below);
+        if (!is_part) {
+            newest_note(newest, facts->max_timestamp, facts->max_timestamp_offset);
+        } else {
+            CHECK(range->part_count < 2);
+            range->parts[range->part_count++] = begin;
+        }
+    }
+    os_mutex_unlock(&log->lock);
+    return err;
+}
+
+struct err log_find_time_max(struct log *log, int64_t offset_below, struct buf *scratch,
+                             struct log_time *out, struct diag *diag)
+{
+    CHECK_MAGIC(log, LOG_MAGIC);
+    struct newest newest = {.timestamp = BATCH_NO_TIMESTAMP, .offset = -1};
+    struct newest_range range = {.below = offset_below};
+    TRY(newest_of_segments(log, &range, &newest, diag));
+    for (uint32_t i = 0; i < range.part_count; i++)
+        TRY(newest_in_part(log, range.parts[i], offset_below, &newest, diag));
+    if (newest.offset < 0)
+        return err_make(ERR_NOT_FOUND);
+    struct log_place place;
+    struct batch_header header;
+    TRY(log_find_place(log, newest.offset, &place, &header, diag));
+    const struct wanted wanted = {.timestamp = newest.timestamp, .offset_from = range.start};
+    struct err err = read_batch(log, &place, &header, &wanted, scratch, out);
     place_release(log, &place);
     return err_failed(err) ? diag_wrap(diag, err, "the batch at offset %lld of %s",
-                                       (long long)offset, log->name)
+                                       (long long)newest.offset, log->name)
                            : err;
 }

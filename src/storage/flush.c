@@ -2,11 +2,16 @@
  * flush: the group commit (W2, W3, W7).
  *
  *     idle --append--> queued --flush_begin--> running --flush_end--> idle
- *                                                 |  (appended to meanwhile: queued again)
+ *                        ^                        |  (appended to meanwhile: queued again)
+ *                        +------- put off <-------+  (short of descriptors)
  *
  * flush_begin notes under the log's lock how far the log reaches; then files are synced without any
  * lock; flush_end moves the durable offset to what was noted. While one sync runs, appends gather
- * for the next. A log is run by one thread at a time; different logs by several.
+ * for the next. A log is run by one thread at a time; different logs by several. Where a log's file
+ * cannot be opened for want of descriptors or memory, nothing is lost: the log waits in a list of
+ * its own, so that the dirty list becomes empty and the next append still wakes the flusher, and
+ * the step's caller comes again after a pause. Where the file is gone, the log is quarantined and
+ * its owner told that those who wait for it do so in vain.
  */
 #include <stdlib.h>
 
@@ -63,9 +68,39 @@ static struct log *pop_dirty(struct store_flusher *flusher)
     return log;
 }
 
+/* Puts the log off to the next step. Without locks. */
+static void put_off(struct log *log)
+{
+    struct store_flusher *flusher = &log->store->flush;
+    os_mutex_lock(&log->lock);
+    if (log->state != LOG_DELETED && !atomic_load(&log->flush.is_queued)) {
+        log_ref(log);
+        os_mutex_lock(&flusher->lock);
+        atomic_store(&log->flush.is_queued, true);
+        list_append(&flusher->put_off, &log->flush.link);
+        os_mutex_unlock(&flusher->lock);
+    }
+    os_mutex_unlock(&log->lock);
+}
+
+/* Makes those that were put off dirty again; returns how many logs are dirty. */
+static uint32_t take_up(struct store_flusher *flusher)
+{
+    os_mutex_lock(&flusher->lock);
+    for (struct list *link = list_pop(&flusher->put_off); link != NULL;
+         link = list_pop(&flusher->put_off)) {
+        list_append(&flusher->dirty, link);
+        flusher->dirty_count++;
+    }
+    uint32_t count = flusher->dirty_count;
+    os_mutex_unlock(&flusher->lock);
+    return count;
+}
+
 void flush_forget(struct store *store)
 {
     struct log *log;
+    (void)take_up(&store->flush);
     while ((log = pop_dirty(&store->flush)) != NULL)
         log_unref(log);
 }
@@ -118,7 +153,7 @@ static void job_release(struct flush_job *job)
     job->count = 0;
 }
 
-/* A run that could not begin covers nothing. Locked. */
+/* A run that could not begin, or failed, covers nothing. Locked. */
 static void forget_notes(struct log *log)
 {
     for (uint32_t i = 0; i < log->segments.count; i++)
@@ -182,8 +217,9 @@ static bool advance_durable(struct log *log)
     return true;
 }
 
-/* Ends a run; after a failed one nothing moves. Returns the durable offset to tell, or -1. */
-static int64_t flush_end(struct log *log, bool is_synced)
+/* Ends a run; after a failed one nothing moves, and its names are still to be synced. Returns the
+ * durable offset to tell, or -1. */
+static int64_t flush_end(struct log *log, const struct flush_job *job, bool is_synced)
 {
     struct cached_file *pins[JOB_SEGMENT_COUNT_MAX + 1];
     uint32_t pin_count = 0;
@@ -194,6 +230,9 @@ static int64_t flush_end(struct log *log, bool is_synced)
         bool has_moved = advance_durable(log);
         if (has_moved && log->state == LOG_OPEN && !log->store->options.flush_by_os)
             offset_told = log->bounds.durable;
+    } else {
+        forget_notes(log);
+        log->flush.is_dir_unsynced = log->flush.is_dir_unsynced || job->has_dir_changes;
     }
     log->flush.is_running = false;
     if (log->flush.is_wanted_again && log->state != LOG_DELETED)
@@ -216,8 +255,8 @@ static struct err sync_dir(struct log *log, struct diag *diag)
     char path[STORE_PATH_SIZE];
     log_dir_path(log, path);
     struct err err = dir_sync(log->store->options.files, path);
-    if (!err_failed(err))
-        return ERR_NONE;
+    if (!err_failed(err) || err_is(err, ERR_LIMIT)) /* no descriptor for it: nothing was tried */
+        return err;
     os_mutex_lock(&log->lock);
     bool is_deleted = log->state == LOG_DELETED;
     os_mutex_unlock(&log->lock);
@@ -256,25 +295,26 @@ struct err flush_log(struct log *log, uint32_t *sync_count, struct diag *diag)
         return err;
     }
     err = job_sync(&job, sync_count, diag);
-    int64_t offset_told = flush_end(log, !err_failed(err));
+    int64_t offset_told = flush_end(log, &job, !err_failed(err));
     job_release(&job);
     tell_durable(log, offset_told);
     return err;
 }
 
 /* Begins a run of each dirty log, up to max of them; returns how many. */
-static uint32_t begin_all(struct store *store, struct log **logs, uint32_t max, uint64_t *ticket)
+static uint32_t begin_all(struct store *store, struct flush_job *jobs, uint32_t max,
+                          uint64_t *ticket)
 {
     uint32_t count = 0;
     struct log *log;
     while (count < max && (log = pop_dirty(&store->flush)) != NULL) {
-        struct flush_job job;
+        struct flush_job *job = &jobs[count];
         os_mutex_lock(&log->lock);
-        bool has_begun = log->state != LOG_DELETED && !err_failed(flush_begin(log, &job, false));
+        bool has_begun = log->state != LOG_DELETED && !err_failed(flush_begin(log, job, false));
         os_mutex_unlock(&log->lock);
         if (has_begun) {
-            logs[count++] = log;
-            *ticket = job.ticket > *ticket ? job.ticket : *ticket;
+            count++;
+            *ticket = job->ticket > *ticket ? job->ticket : *ticket;
         } else {
             log_unref(log);
         }
@@ -283,20 +323,20 @@ static uint32_t begin_all(struct store *store, struct log **logs, uint32_t max, 
 }
 
 /* One sync of the whole file system for all dirty logs. */
-static struct err flush_file_system(struct store *store, struct log **logs, uint32_t max,
+static struct err flush_file_system(struct store *store, struct flush_job *jobs, uint32_t max,
                                     struct store_flush_result *result, struct diag *diag)
 {
     uint64_t ticket = 0;
-    uint32_t count = begin_all(store, logs, max, &ticket);
+    uint32_t count = begin_all(store, jobs, max, &ticket);
     struct err err = file_sync_file_system(store->options.files, store->lock_file);
     if (err_failed(err))
         err = store_fail_sync(store, store->dir, err, diag);
     if (!err_failed(err))
         err = store_sync_manifest(store, ticket, diag);
     for (uint32_t i = 0; i < count; i++) {
-        int64_t offset_told = flush_end(logs[i], !err_failed(err));
-        tell_durable(logs[i], offset_told);
-        log_unref(logs[i]);
+        int64_t offset_told = flush_end(jobs[i].log, &jobs[i], !err_failed(err));
+        tell_durable(jobs[i].log, offset_told);
+        log_unref(jobs[i].log);
     }
     result->log_count += count;
     result->sync_count++;
@@ -307,16 +347,32 @@ static struct err flush_file_system(struct store *store, struct log **logs, uint
  * the next step; a segment that is gone or shorter than it was is damage. */
 static void handle_failure(struct log *log, struct err err)
 {
-    bool is_short_of = err_is(err, ERR_LIMIT) || err_is(err, ERR_NO_MEMORY);
+    if (err_is(err, ERR_LIMIT) || err_is(err, ERR_NO_MEMORY)) {
+        put_off(log);
+        return;
+    }
     os_mutex_lock(&log->lock);
-    if (is_short_of)
-        flush_enqueue(log);
-    else
-        log_quarantine(log, "%s: its last segment cannot be opened: %s", log->name, err_text(err));
+    log_quarantine(log, "%s: its last segment cannot be opened: %s", log->name, err_text(err));
     os_mutex_unlock(&log->lock);
-    if (!is_short_of)
-        store_report(log->store, "%s is quarantined: its last segment cannot be opened: %s",
-                     log->name, err_text(err));
+    store_report(log->store, "%s is quarantined: its last segment cannot be opened: %s", log->name,
+                 err_text(err));
+    if (log->listener.failed != NULL)
+        log->listener.failed(log->listener.context, err_make(ERR_CORRUPT));
+}
+
+/* Says that logs wait for descriptors or memory, once until they no longer do. */
+static void report_shortage(struct store *store, bool is_short)
+{
+    struct store_flusher *flusher = &store->flush;
+    os_mutex_lock(&flusher->lock);
+    bool is_news = is_short && !flusher->has_told_shortage;
+    flusher->has_told_shortage = is_short;
+    os_mutex_unlock(&flusher->lock);
+    if (is_news)
+        store_report(store,
+                     "%s: out of file descriptors or memory: what was written is not acknowledged "
+                     "before there are some (headrace.open.files.max, ulimit -n)",
+                     store->dir);
 }
 
 /* One sync for each of the logs that are dirty now. */
@@ -364,21 +420,21 @@ struct err store_flush_step(struct store *store, struct store_flush_result *resu
     *result = (struct store_flush_result){0};
     if (store_is_offline(store))
         return diag_fail(diag, ERR_OFFLINE, "%s is offline after a failed sync", store->dir);
-    os_mutex_lock(&store->flush.lock);
-    uint32_t count = store->flush.dirty_count;
-    os_mutex_unlock(&store->flush.lock);
-    struct log **logs = NULL;
+    uint32_t count = take_up(&store->flush);
+    struct flush_job *jobs = NULL;
     if (count > STORE_SYNCFS_COUNT)
-        logs = malloc(count * sizeof(struct log *));
-    struct err err = logs != NULL ? flush_file_system(store, logs, count, result, diag)
+        jobs = malloc(count * sizeof *jobs);
+    struct err err = jobs != NULL ? flush_file_system(store, jobs, count, result, diag)
                                   : flush_one_by_one(store, count, result, diag);
-    free(logs);
+    free(jobs);
     TRY(err);
     TRY(flush_tickets(store, diag));
     atomic_fetch_add(&store->counters.flush_count, result->log_count);
     atomic_fetch_add(&store->counters.sync_count, result->sync_count);
     os_mutex_lock(&store->flush.lock);
     result->is_more = store->flush.dirty_count != 0;
+    result->is_short = !list_is_empty(&store->flush.put_off);
     os_mutex_unlock(&store->flush.lock);
+    report_shortage(store, result->is_short);
     return ERR_NONE;
 }

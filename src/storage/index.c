@@ -124,12 +124,13 @@ static const entry_key field_keys[] = {
     [INDEX_OFFSET] = index_entry_offset,
     [INDEX_POSITION] = index_entry_position,
     [INDEX_TIMESTAMP] = index_entry_timestamp,
+    [INDEX_TIME_OFFSET] = index_entry_time_offset,
 };
 
 const uint8_t *index_table_find(const struct index_table *table, enum index_field field,
                                 int64_t wanted)
 {
-    CHECK((field == INDEX_TIMESTAMP) == (table->entry_size == TIME_ENTRY_SIZE));
+    CHECK(index_field_is_time(field) == (table->entry_size == TIME_ENTRY_SIZE));
     if (table->count == 0)
         return NULL;
     uint32_t count =
@@ -150,7 +151,7 @@ static struct err read_entries(const struct index_file *index, uint32_t from, ui
 struct err index_file_find(const struct index_file *index, enum index_field field, int64_t wanted,
                            uint8_t entry[TIME_ENTRY_SIZE], bool *found)
 {
-    CHECK((field == INDEX_TIMESTAMP) == (index->entry_size == TIME_ENTRY_SIZE));
+    CHECK(index_field_is_time(field) == (index->entry_size == TIME_ENTRY_SIZE));
     uint8_t block[BLOCK_ENTRY_COUNT * TIME_ENTRY_SIZE];
     entry_key key = field_keys[field];
     uint32_t low = 0; /* entries below have keys <= wanted */

@@ -17,6 +17,7 @@
 #ifndef HEADRACE_STORAGE_INDEX_H
 #define HEADRACE_STORAGE_INDEX_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -80,10 +81,17 @@ struct index_file {
 
 /* The fields that rise from entry to entry, so that a search may go by them. */
 enum index_field {
-    INDEX_OFFSET,   /* .index: offset - base */
-    INDEX_POSITION, /* .index */
-    INDEX_TIMESTAMP /* .timeindex */
+    INDEX_OFFSET,     /* .index: offset - base */
+    INDEX_POSITION,   /* .index */
+    INDEX_TIMESTAMP,  /* .timeindex */
+    INDEX_TIME_OFFSET /* .timeindex: offset - base */
 };
+
+/* Whether the field belongs to .timeindex. */
+static inline bool index_field_is_time(enum index_field field)
+{
+    return field == INDEX_TIMESTAMP || field == INDEX_TIME_OFFSET;
+}
 
 /*
  * The last entry of the file whose field is <= wanted. *found false where there is none. ERR_IO,

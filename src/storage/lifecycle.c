@@ -83,10 +83,11 @@ static struct err mark_deleted(struct log *log, uint64_t *ticket, struct diag *d
 {
     if (log->state == LOG_DELETED)
         return diag_fail(diag, ERR_CLOSED, "%s is deleted already", log->name);
-    if (store_is_offline(log->store))
-        return diag_fail(diag, ERR_OFFLINE, "%s is offline after a failed sync", log->store->dir);
     *ticket = 0;
     if (log->has_dir) {
+        if (store_is_offline(log->store))
+            return diag_fail(diag, ERR_OFFLINE, "%s is offline after a failed sync",
+                             log->store->dir);
         const struct manifest_entry entry = {.kind = MANIFEST_DELETE, .id = log->id};
         struct err err = manifest_append(&log->store->manifest, &entry, ticket);
         if (err_failed(err))
@@ -107,18 +108,10 @@ struct err store_delete_log(struct store *store, struct log *log, uint64_t *tick
     os_mutex_unlock(&log->lock);
     TRY(err);
     if (log->has_dir) {
-        char name[STORE_NAME_SIZE_MAX + 1];
-        char from[STORE_PATH_SIZE];
-        char to[STORE_PATH_SIZE];
-        store_make_deleted_name(store, log, name);
-        log_dir_path(log, from);
-        (void)snprintf(to, sizeof to, "%s/%s", store->dir, name);
-        err = file_rename(store->options.files, from, to);
+        err = store_move_aside(store, log->name, given);
         /* Left in place it is in nobody's way: a log of that name moves it aside. */
         if (err_failed(err))
-            store_report(store, "cannot rename %s to %s: %s", from, to, err_text(err));
-        else
-            garbage_add_dir(store, name, given);
+            store_report(store, "cannot rename %s/%s: %s", store->dir, log->name, err_text(err));
     }
     names_remove(store, log);
     *ticket = given;
@@ -153,6 +146,53 @@ static void release_logs(struct log_array *array)
     free(array->logs);
 }
 
+struct err store_sync_names(struct store *store, struct diag *diag)
+{
+    CHECK_MAGIC(store, STORE_MAGIC);
+    os_mutex_lock(&store->flush.lock);
+    uint64_t change = store->flush.root_changes;
+    os_mutex_unlock(&store->flush.lock);
+    return store_sync_root(store, change, diag);
+}
+
+/* The directories that logs own, and what moving the others aside came to. */
+struct orphan_search {
+    struct store *store;
+    struct map owned; /* name -> struct log */
+};
+
+/* Moves a directory aside that looks like a log's and is none's: a crash undid the renaming of a
+ * deleted log's. */
+static struct err find_orphan(void *context, const char *name, bool is_dir)
+{
+    const struct orphan_search *search = context;
+    struct store *store = search->store;
+    if (!is_dir || !store_is_log_name(name) || map_get(&search->owned, span_text(name)) != NULL)
+        return ERR_NONE;
+    struct err err = store_move_aside(store, name, 0);
+    if (err_failed(err)) /* left in place: a log of that name moves it aside */
+        store_report(store, "cannot rename %s/%s: %s", store->dir, name, err_text(err));
+    return ERR_NONE;
+}
+
+static struct err drop_orphans(struct store *store)
+{
+    struct orphan_search search = {.store = store};
+    struct log_array array;
+    TRY(collect_logs(store, &array));
+    map_init(&search.owned, random_u64(store->options.random));
+    struct err err = ERR_NONE;
+    for (uint32_t i = 0; i < array.count && !err_failed(err); i++) {
+        if (array.logs[i]->has_dir)
+            err = map_put(&search.owned, span_text(array.logs[i]->name), array.logs[i]);
+    }
+    if (!err_failed(err))
+        err = dir_list(store->options.files, store->dir, find_orphan, &search);
+    map_deinit(&search.owned);
+    release_logs(&array);
+    return err;
+}
+
 struct err store_drop_unclaimed(struct store *store, uint32_t *count, struct diag *diag)
 {
     CHECK_MAGIC(store, STORE_MAGIC);
@@ -169,7 +209,10 @@ struct err store_drop_unclaimed(struct store *store, uint32_t *count, struct dia
     }
     release_logs(&array);
     *count = dropped;
-    return err;
+    TRY(err);
+    if (!store->was_clean)
+        TRY(diag_wrap(diag, drop_orphans(store), "cannot look for deleted logs in %s", store->dir));
+    return store_sync_names(store, diag);
 }
 
 /* Every fact that still counts. A manifest_emit. */

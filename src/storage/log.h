@@ -59,6 +59,9 @@ struct log_listener {
      * flushing thread; with several, calls may arrive out of order: take the maximum. Not called
      * with flush_by_os, nor for logs that were deleted. */
     void (*durable)(void *context, int64_t offset);
+    /* By a flush step: what is not yet durable never will be; err says why. Appends are refused
+     * from then on. Not called where the store goes offline: it says so itself. */
+    void (*failed)(void *context, struct err err);
     /* By the background step or store_close: retention moved the start offset up to this. */
     void (*start_moved)(void *context, int64_t offset);
     /* By the background step or store_close: append the producer state to out and say in *offset
@@ -74,8 +77,8 @@ struct log_visitor {
     void *context;
     /* First, if there is one: the newest producer snapshot, as listener.snapshot wrote it. */
     struct err (*snapshot)(void *context, int64_t offset, struct span bytes);
-    /* Then each batch from the snapshot's offset (or the log's start) to the end. batch: all its
-     * bytes, valid during the call. */
+    /* Then each batch from the snapshot's offset (or the first that is still there, be it below the
+     * start) to the end. batch: all its bytes, valid during the call. */
     struct err (*batch)(void *context, const struct batch_header *header, struct span batch);
 };
 
@@ -170,10 +173,10 @@ struct log_time {
 MUST_USE struct err log_find_time(struct log *log, int64_t timestamp, struct buf *scratch,
                                   struct log_time *out, struct diag *diag);
 
-/* The first record that has the log's maximum timestamp (ListOffsets -3). Otherwise as
- * log_find_time. */
-MUST_USE struct err log_find_time_max(struct log *log, struct buf *scratch, struct log_time *out,
-                                      struct diag *diag);
+/* The first record that has the maximum timestamp of those below offset_below, which is a batch's
+ * border (ListOffsets -3). Otherwise as log_find_time. */
+MUST_USE struct err log_find_time_max(struct log *log, int64_t offset_below, struct buf *scratch,
+                                      struct log_time *out, struct diag *diag);
 
 /*
  * OffsetForLeaderEpoch as Kafka's LeaderEpochFileCache.endOffsetFor answers it: the largest epoch

@@ -138,23 +138,43 @@ static struct err write_whole(struct manifest *manifest, int file, struct span b
     return file_write_at(manifest->files, file, &bytes, 1, at, &done);
 }
 
-/* Writes a file with a header alone under the new name, and puts it in place. */
+/* Writes a file of these bytes under the new name, synced, and puts it in place. */
+static struct err make_anew(struct manifest *manifest, struct span bytes)
+{
+    file_close(manifest->files, manifest->file);
+    manifest->file = OS_FILE_NONE;
+    TRY(file_open(manifest->files, manifest->path_new,
+                  OS_FILE_READ | OS_FILE_WRITE | OS_FILE_CREATE | OS_FILE_TRUNCATE,
+                  &manifest->file));
+    TRY(write_whole(manifest, manifest->file, bytes, 0));
+    TRY(file_sync(manifest->files, manifest->file));
+    TRY(file_rename(manifest->files, manifest->path_new, manifest->path));
+    TRY(dir_sync(manifest->files, manifest->dir));
+    manifest->size = manifest->size_synced = (int64_t)bytes.size;
+    return ERR_NONE;
+}
+
 static struct err make_empty(struct manifest *manifest)
 {
     uint8_t header[HEADER_SIZE];
     make_header(header);
-    TRY(file_open(manifest->files, manifest->path_new,
-                  OS_FILE_READ | OS_FILE_WRITE | OS_FILE_CREATE | OS_FILE_TRUNCATE,
-                  &manifest->file));
-    TRY(write_whole(manifest, manifest->file, span_make(header, sizeof header), 0));
-    TRY(file_sync(manifest->files, manifest->file));
-    TRY(file_rename(manifest->files, manifest->path_new, manifest->path));
-    TRY(dir_sync(manifest->files, manifest->dir));
-    manifest->size = manifest->size_synced = HEADER_SIZE;
-    return ERR_NONE;
+    return make_anew(manifest, span_make(header, sizeof header));
 }
 
-static struct err load_entries(struct manifest *manifest, struct load *load, struct diag *diag)
+/* Cuts off a torn end. Pages that a failed sync may have left falsely clean would be lost behind
+ * entries that are synced later: then what was read is written to a new file (W7). */
+static struct err settle(struct manifest *manifest, struct span whole, size_t size_read,
+                         bool distrusts_pages)
+{
+    manifest->size = manifest->size_rewritten = (int64_t)whole.size;
+    if (distrusts_pages)
+        return make_anew(manifest, whole);
+    return size_read == whole.size ? ERR_NONE
+                                   : file_truncate(manifest->files, manifest->file, manifest->size);
+}
+
+static struct err load_entries(struct manifest *manifest, struct load *load, bool distrusts_pages,
+                               struct diag *diag)
 {
     struct buf bytes;
     buf_init(&bytes, MANIFEST_SIZE_MAX);
@@ -167,9 +187,8 @@ static struct err load_entries(struct manifest *manifest, struct load *load, str
     }
     if (!err_failed(err)) {
         load->summary->size_torn = (int64_t)(bytes.size - size_whole);
-        manifest->size = manifest->size_rewritten = (int64_t)size_whole;
-        if (bytes.size != size_whole)
-            err = file_truncate(manifest->files, manifest->file, manifest->size);
+        struct span whole = span_make(bytes.data, size_whole);
+        err = settle(manifest, whole, bytes.size, distrusts_pages);
     }
     if (!err_failed(err) && load->summary->size_torn != 0)
         load->summary->is_clean = false;
@@ -209,7 +228,7 @@ struct err manifest_open(struct manifest *manifest, const struct manifest_setup 
         summary->is_new = true;
         err = make_empty(manifest);
     } else if (!err_failed(err)) {
-        return load_entries(manifest, &load, diag);
+        return load_entries(manifest, &load, setup->distrusts_pages, diag);
     }
     return err_failed(err) ? diag_wrap(diag, err, "cannot open %s", manifest->path) : err;
 }

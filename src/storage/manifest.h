@@ -105,6 +105,7 @@ struct manifest_summary {
 struct manifest_setup {
     const struct os_files *files;
     const char *dir;
+    bool distrusts_pages; /* what is read is written to a new file (W7) */
     manifest_visit visit;
     void *context;
 };

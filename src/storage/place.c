@@ -57,7 +57,7 @@ struct err segment_find_entry(struct log *log, struct segment *segment,
                               const struct index_search *search, uint8_t entry[TIME_ENTRY_SIZE],
                               bool *found)
 {
-    bool is_time = search->field == INDEX_TIMESTAMP;
+    bool is_time = index_field_is_time(search->field);
     struct index_table *table = is_time ? &segment->index.times : &segment->index.offsets;
     os_mutex_lock(&log->lock);
     const uint8_t *in_memory = index_table_find(table, search->field, search->wanted);

@@ -107,8 +107,11 @@ static struct err visit_snapshot(struct recovery *recovery)
 {
     struct log *log = recovery->log;
     const struct log_visitor *visitor = recovery->visitor;
-    recovery->visit_from = log->bounds.start;
-    if (visitor->batch == NULL || log->checkpoint.snapshot_offset < 0)
+    /* Also what lies below the start offset but is still there: the snapshot may end within it, and
+     * the owner's state must not have a gap. Where segments behind the snapshot are gone, no state
+     * is better than one that does not lead up to the rest. */
+    recovery->visit_from = log->segments.items[0]->facts.base_offset;
+    if (visitor->batch == NULL || log->checkpoint.snapshot_offset < recovery->visit_from)
         return ERR_NONE;
     if (log->checkpoint.has_snapshot_file) {
         struct buf state;
@@ -128,8 +131,7 @@ static struct err visit_snapshot(struct recovery *recovery)
         buf_deinit(&state);
         TRY(err);
     }
-    if (log->checkpoint.snapshot_offset > recovery->visit_from)
-        recovery->visit_from = log->checkpoint.snapshot_offset;
+    recovery->visit_from = log->checkpoint.snapshot_offset;
     return ERR_NONE;
 }
 
@@ -238,6 +240,9 @@ static struct err cut_segment(struct log *log, struct segment *segment)
     struct err err = file_truncate(files, file, segment->facts.size);
     file_close(files, file);
     log->flush.is_dir_unsynced = true;
+    /* The cut itself has to be synced before a later segment is: what was cut off, found again by
+     * the next recovery, would end the log before that one. */
+    segment->size_synced = 0;
     return err;
 }
 
@@ -247,8 +252,11 @@ static struct err drop_later(struct log *log, uint32_t at)
     struct segment_list *list = &log->segments;
     if (at + 1 == list->count)
         return ERR_NONE;
+    /* A replay drops the segments that begin at the offset, but this one stays, be it empty. */
+    const struct segment_facts *kept = &list->items[at]->facts;
+    bool is_empty = kept->next_offset == kept->base_offset;
     const struct manifest_entry entry = {
-        .kind = MANIFEST_TRUNCATE, .id = log->id, .offset = list->items[at]->facts.next_offset};
+        .kind = MANIFEST_TRUNCATE, .id = log->id, .offset = kept->next_offset + (is_empty ? 1 : 0)};
     uint64_t ticket;
     TRY(manifest_append(&log->store->manifest, &entry, &ticket));
     /* Said again: truncation lowers the checkpoint to the segment's begin. */
@@ -327,6 +335,14 @@ static struct err scan_tail(struct recovery *recovery)
     return ERR_NONE;
 }
 
+/* The process may have died with names unsynced, also those of files that hold nothing yet. */
+static void distrust_names(struct log *log)
+{
+    log->flush.is_dir_unsynced = true;
+    if (log->flush.root_change == 0)
+        log->flush.root_change = STORE_ROOT_CHANGE_FIRST;
+}
+
 /* The log's numbers from its segments', and what is left to do. */
 static void settle(struct recovery *recovery)
 {
@@ -356,23 +372,32 @@ static void settle(struct recovery *recovery)
         log->bounds.end = log->bounds.durable = log->bounds.start;
         return;
     }
-    if (!is_durable) {
-        /* Names too may be unsynced since before the crash. */
-        log->flush.is_dir_unsynced = true;
-        log->flush.root_change = STORE_ROOT_CHANGE_FIRST;
+    if (!log->store->was_clean)
+        distrust_names(log);
+    const struct segment *last = segments_last(list);
+    if (!is_durable || last->size_synced < last->facts.size)
         flush_enqueue(log);
-    }
     bool must_seal = list->count > recovery->at + 1;
     if (must_seal || log->bounds.end != log->checkpoint.offset)
         work_enqueue(log, must_seal ? WORK_URGENT : WORK_AGING);
 }
 
+/* A log without segments: it never had any, or a crash lost the first and perhaps its directory. */
+static struct err recover_empty(struct log *log, struct diag *diag)
+{
+    log->bounds.end = log->bounds.durable = log->bounds.start;
+    if (!log->has_dir || log->store->was_clean)
+        return ERR_NONE;
+    distrust_names(log);
+    struct err err = restore_dir(log);
+    return err_failed(err) ? diag_wrap(diag, err, "cannot make the directory of %s", log->name)
+                           : err;
+}
+
 struct err log_recover(struct log *log, const struct log_visitor *visitor, struct diag *diag)
 {
-    if (log->segments.count == 0) {
-        log->bounds.end = log->bounds.durable = log->bounds.start;
-        return ERR_NONE;
-    }
+    if (log->segments.count == 0)
+        return recover_empty(log, diag);
     struct recovery recovery = {.log = log, .visitor = visitor, .diag = diag};
     find_checkpoint(&recovery);
     if (log->damage == NULL)

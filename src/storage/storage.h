@@ -23,10 +23,11 @@
  * W5 A checkpoint is written only after: segment synced; then producer snapshot, index and epochs
  *    synced. The manifest entry itself is synced before anything below it is thrown away.
  * W6 Truncation, start offsets and deletion are durable before they are answered (tickets, below);
- *    a topic id never comes back, so replay skips dead incarnations.
- * W7 A failed sync is final: the store goes offline and says so; DIR/sync-failed makes the next
- *    start read the tails from the disk itself, past pages that may be falsely clean.
- * (W4, W8 and W9 are the ring's.)
+ *    a topic id never comes back, so replay skips dead incarnations; a directory's name is used
+ * again only after the renaming of the dead one is safe (store_sync_names). W7 A failed sync is
+ * final: the store goes offline and says so; DIR/sync-failed makes the next start read the tails
+ * from the disk itself, past pages that may be falsely clean, and write the manifest anew. (W4, W8
+ * and W9 are the ring's.)
  *
  * Start:  store_open -> store_open_log for each partition that exists -> store_drop_unclaimed ->
  *         store_flush_step until nothing is left -> serve.
@@ -131,7 +132,8 @@ MUST_USE struct err store_open_log(struct store *store, const struct log_setup *
 
 /*
  * Deletes every log that the manifest knows and nobody opened: topics whose deletion was made
- * durable by the metadata log, but not here. Call it once, after all partitions are open and only
+ * durable by the metadata log, but not here; and moves directories aside that no log owns. Syncs
+ * their names. Call it once, after all partitions are open and only
  * if the metadata log was read whole. *count: how many. Errors as store_delete_log.
  */
 MUST_USE struct err store_drop_unclaimed(struct store *store, uint32_t *count, struct diag *diag);
@@ -139,11 +141,20 @@ MUST_USE struct err store_drop_unclaimed(struct store *store, uint32_t *count, s
 /*
  * Deletes a log: appends and reads end with ERR_CLOSED, the directory is renamed aside and its
  * files are removed in the background; open slices stay readable. The caller keeps and gives up its
- * reference as usual. Durable, and to be answered, when *ticket is (W6); a new log of the same name
- * and another topic id may be opened at once. ERR_IO, ERR_NO_SPACE, ERR_OFFLINE.
+ * reference as usual. Durable, and to be answered, when *ticket is (W6). A new log of the same name
+ * and another topic id may be opened after store_sync_names. ERR_IO, ERR_NO_SPACE, ERR_OFFLINE;
+ * ERR_CLOSED where it was deleted before. A log without files, which nobody has written to, is
+ * deleted without an error.
  */
 MUST_USE struct err store_delete_log(struct store *store, struct log *log, uint64_t *ticket,
                                      struct diag *diag);
+
+/*
+ * Makes the names safe that store_delete_log has given to directories on their way out. Before that
+ * a crash could undo the renaming, and a new log of the name would find the old one's files as its
+ * own. Waits for the disk. ERR_OFFLINE; ERR_LIMIT (descriptors).
+ */
+MUST_USE struct err store_sync_names(struct store *store, struct diag *diag);
 
 /*
  * Tickets number changes of the manifest in order. A change is durable when store_durable_ticket
@@ -160,6 +171,7 @@ struct store_flush_result {
     uint32_t log_count;  /* whose durable offset may have moved */
     uint32_t sync_count; /* files, directories, file systems synced */
     bool is_more;        /* more became dirty meanwhile: call again */
+    bool is_short;       /* descriptors or memory are short: call again after a pause */
 };
 
 /*
@@ -167,7 +179,9 @@ struct store_flush_result {
  * without any lock, then moves each durable offset up to what was noted and tells its listener.
  * Above STORE_SYNCFS_COUNT dirty logs it syncs the file system once instead. Also syncs the
  * manifest for tickets. Does nothing and returns at once when nothing is dirty. Several threads may
- * call it: each takes its own share. After a failed sync: ERR_OFFLINE, now and for ever (W7).
+ * call it: each takes its own share. Logs whose files cannot be opened for want of descriptors or
+ * memory are left for the next call, which is_short asks for, and reported once. After a failed
+ * sync: ERR_OFFLINE, now and for ever (W7).
  */
 MUST_USE struct err store_flush_step(struct store *store, struct store_flush_result *result,
                                      struct diag *diag);

@@ -66,7 +66,7 @@ enum log_state {
 /* A log's part in the group commit. */
 struct log_flush {
     struct list link;
-    atomic_bool is_queued; /* in store.flush.dirty; cleared without the log's lock */
+    atomic_bool is_queued; /* in store.flush.dirty or put_off; cleared without the log's lock */
     bool is_running;       /* a step syncs it now */
     bool is_wanted_again;  /* became dirty while it ran */
     bool is_dir_unsynced;  /* the directory has new names */
@@ -164,6 +164,8 @@ struct store_flusher {
     struct os_mutex lock;
     struct list dirty; /* of log.flush.link, each with a reference */
     uint32_t dirty_count;
+    struct list put_off; /* the same, of logs that a step could not open */
+    bool has_told_shortage;
     uint64_t root_changes; /* names made or renamed in the data directory */
     uint64_t root_synced;
     uint64_t ticket_wanted; /* somebody waits for it */
@@ -237,8 +239,12 @@ MUST_USE struct err store_sync_manifest(struct store *store, uint64_t ticket, st
 /* Notes that a name in the data directory has changed and returns the change's number. */
 uint64_t store_note_root_change(struct store *store);
 
-/* A fresh name for a log's directory on its way out. name: STORE_NAME_SIZE_MAX + 1 bytes. */
-void store_make_deleted_name(struct store *store, const struct log *log, char *name);
+/* Renames a log's directory that is on its way out, and queues it for removal after the ticket. The
+ * name is safe after store_sync_names. */
+MUST_USE struct err store_move_aside(struct store *store, const char *name, uint64_t ticket);
+
+/* A directory named <something>-<digits>: a log of Kafka's, or of ours. */
+bool store_is_log_name(const char *name);
 
 /* Says that somebody waits for a ticket; tells the flusher. Without locks. */
 void store_want_ticket(struct store *store, uint64_t ticket);

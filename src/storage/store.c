@@ -93,6 +93,8 @@ struct err store_sync_root(struct store *store, uint64_t change, struct diag *di
     if (!is_needed)
         return ERR_NONE;
     struct err err = dir_sync(store->options.files, store->dir);
+    if (err_is(err, ERR_LIMIT)) /* no descriptor for it: nothing was tried */
+        return diag_wrap(diag, err, "cannot open %s", store->dir);
     if (err_failed(err))
         return store_fail_sync(store, store->dir, err, diag);
     os_mutex_lock(&flusher->lock);
@@ -147,12 +149,21 @@ bool store_is_offline(const struct store *store)
     return atomic_load(&store->is_offline);
 }
 
-void store_make_deleted_name(struct store *store, const struct log *log, char *name)
+struct err store_move_aside(struct store *store, const char *name, uint64_t ticket)
 {
+    char aside[STORE_NAME_SIZE_MAX + 1];
+    char from[STORE_PATH_SIZE];
+    char to[STORE_PATH_SIZE];
     int keep = STORE_NAME_SIZE_MAX - 1 - 16 - (int)(sizeof DELETED_SUFFIX - 1);
-    int size = snprintf(name, STORE_NAME_SIZE_MAX + 1, "%.*s.%016llx" DELETED_SUFFIX, keep,
-                        log->name, (unsigned long long)random_u64(store->options.random));
+    int size = snprintf(aside, sizeof aside, "%.*s.%016llx" DELETED_SUFFIX, keep, name,
+                        (unsigned long long)random_u64(store->options.random));
     CHECK(size > 0 && size <= STORE_NAME_SIZE_MAX);
+    store_path(store, from, name);
+    store_path(store, to, aside);
+    TRY(file_rename(store->options.files, from, to));
+    (void)store_note_root_change(store);
+    garbage_add_dir(store, aside, ticket);
+    return ERR_NONE;
 }
 
 static struct err take_lock(struct store *store, struct diag *diag)
@@ -189,8 +200,7 @@ static struct err write_format(struct store *store)
     return dir_sync(files, store->dir);
 }
 
-/* A directory named <something>-<digits>: a log of Kafka's, or of ours. */
-static bool is_log_name(const char *name)
+bool store_is_log_name(const char *name)
 {
     const char *dash = strrchr(name, '-');
     return dash != NULL && dash != name && dash[1] != '\0' &&
@@ -200,7 +210,7 @@ static bool is_log_name(const char *name)
 static struct err refuse_log_dir(void *context, const char *name, bool is_dir)
 {
     char *found = context;
-    if (is_dir && is_log_name(name))
+    if (is_dir && store_is_log_name(name))
         (void)snprintf(found, STORE_NAME_SIZE_MAX + 1, "%s", name);
     return ERR_NONE;
 }
@@ -292,8 +302,11 @@ static struct err open_all(struct store *store, struct diag *diag)
     TRY(take_lock(store, diag));
     TRY(check_format(store, diag));
     look_for_mark(store);
-    const struct manifest_setup setup = {
-        .files = store->options.files, .dir = store->dir, .visit = replay_entry, .context = store};
+    const struct manifest_setup setup = {.files = store->options.files,
+                                         .dir = store->dir,
+                                         .distrusts_pages = store->distrusts_pages,
+                                         .visit = replay_entry,
+                                         .context = store};
     struct manifest_summary summary;
     TRY(manifest_open(&store->manifest, &setup, &summary, diag));
     struct err err = dir_list(store->options.files, store->dir, find_deleted, store);
@@ -322,6 +335,7 @@ static struct store *make_store(const struct store_options *options)
     map_init(&store->names.map, random_u64(options->random));
     os_mutex_init(&store->flush.lock);
     list_init(&store->flush.dirty);
+    list_init(&store->flush.put_off);
     store->flush.root_changes = STORE_ROOT_CHANGE_FIRST;
     os_mutex_init(&store->work.lock);
     list_init(&store->work.urgent);

@@ -103,16 +103,22 @@ static void open_bench(struct bench *bench, const char *dir)
     must(broker_create(&setup, &bench->broker, &diag), &diag);
     struct coord_setup coord_setup = {.broker = bench->broker, .wake = nobody_to_wake};
     must(coord_create(&coord_setup, &bench->coord), &diag);
-    must(coord_prepare(bench->coord, &diag), &diag);
+    int64_t commit;
+    struct store_flush_result flushed;
+    struct err err = coord_prepare(bench->coord, &commit, &diag);
+    if (!err_is(err, ERR_AGAIN)) /* durable with the next flush */
+        must(err, &diag);
+    must(store_flush_step(bench->broker->store, &flushed, &diag), &diag);
+    must(coord_prepare(bench->coord, &commit, &diag), &diag);
     struct topic_overrides overrides;
     topic_overrides_init(&overrides);
     struct admin_create create = {.name = span_text("events"),
                                   .partition_count = bench->partition_count,
                                   .overrides = &overrides};
     struct topic *topic;
-    int64_t commit;
     must(admin_create_topic(bench->broker, &create, &topic, &commit, &diag), &diag);
     topic_unref(topic);
+    must(store_flush_step(bench->broker->store, &flushed, &diag), &diag);
 }
 
 static void close_bench(struct bench *bench)

@@ -79,6 +79,7 @@ def connections_memory_kib(binary):
 
 def join_all(clients, topic):
     """Lets every client join; returns (member id, generation) of each and the leader's place."""
+    clients[0].ask(wire.find_coordinator("crowd"))
     for client in clients:
         client.send(wire.join_group("crowd", "", [topic]))
     members, leader = [], None

@@ -134,7 +134,7 @@ void world_use(struct mem_disk *disk)
     read_world(log);
     for (int64_t timestamp = TIME_MS - 1; timestamp < TIME_MS + 30; timestamp += 3)
         (void)!err_failed(log_find_time(log, timestamp, &scratch, &found, NULL));
-    (void)!err_failed(log_find_time_max(log, &scratch, &found, NULL));
+    (void)!err_failed(log_find_time_max(log, 20, &scratch, &found, NULL));
     if (log_end_offset(log) < INT32_MAX)
         (void)!err_failed(append(store, log, 2));
     (void)!err_failed(store_flush_step(store, &result, NULL));

@@ -54,6 +54,9 @@ class BrokerCase(unittest.TestCase):
         self.assertEqual(wire.topic_answer(self.client.ask(
             wire.create_topic(name, partitions, **options))), 0)
 
+    def find_coordinator(self, group):
+        self.assertEqual(self.client.ask(wire.find_coordinator(group)).number("h"), 0)
+
     def produce(self, topic, *values, partition=0):
         """Produces the values; returns the base offset."""
         error, offset = wire.produce_answer(

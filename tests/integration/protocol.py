@@ -191,7 +191,7 @@ class Acks(case.BrokerCase):
         self.assertEqual([self.client.receive().correlation for _ in sent], sent)
 
     def test_internal_topics_refuse_clients(self):
-        self.client.ask(wire.commit_offset("g", "absent", 0, 1))
+        self.find_coordinator("g")
         for topic in ("__consumer_offsets", "__headrace_metadata"):
             error = wire.produce_error(self.client.ask(wire.produce(topic, 0, [b"x"])))
             self.assertEqual(error, INVALID_TOPIC)
@@ -276,6 +276,7 @@ class Groups(case.BrokerCase):
         return offset
 
     def commit(self, group, topic, offset):
+        self.find_coordinator(group)
         reader = self.client.ask(wire.commit_offset(group, topic, 0, offset))
         reader.number("i"), reader.string(), reader.number("i"), reader.number("i")
         self.assertEqual(reader.number("h"), 0)
@@ -306,6 +307,7 @@ class Groups(case.BrokerCase):
 
     def test_joins_of_one_group_wait_for_each_other(self):
         self.create("t")
+        self.find_coordinator("g")
         clients = [self.another() for _ in range(3)]
         generations = []
 
@@ -345,6 +347,7 @@ class Pages(case.BrokerCase):
     def test_health_readiness_and_metrics(self):
         self.create("t")
         self.produce("t", b"x", b"y")
+        self.find_coordinator("g")
         self.client.ask(wire.commit_offset("g", "t", 0, 1))
         self.assertEqual(self.page("/healthz"), "ok\n")
         self.assertEqual(self.page("/readyz"), "ready\n")

@@ -50,7 +50,8 @@ static inline void broker_fixture_offline(void *context, const char *sentence)
     ((struct broker_fixture *)context)->offline_count++;
 }
 
-static inline void broker_fixture_open(struct broker_fixture *fixture)
+/* False: it could not be opened, which diag says why. */
+static inline bool broker_fixture_try_open(struct broker_fixture *fixture)
 {
     struct broker_setup setup = {
         .os = &fixture->os,
@@ -61,8 +62,15 @@ static inline void broker_fixture_open(struct broker_fixture *fixture)
     diag_clear(&fixture->base.diag);
     struct err err = broker_create(&setup, &fixture->broker, &fixture->base.diag);
     if (err_failed(err))
-        fail_msg("%s: %s", err_text(err), fixture->base.diag.text);
+        return false;
     fixture->base.store = fixture->broker->store;
+    return true;
+}
+
+static inline void broker_fixture_open(struct broker_fixture *fixture)
+{
+    if (!broker_fixture_try_open(fixture))
+        fail_msg("%s", fixture->base.diag.text);
 }
 
 static inline void broker_fixture_close(struct broker_fixture *fixture)
@@ -80,7 +88,8 @@ static inline void broker_fixture_crash(struct broker_fixture *fixture, enum mem
     broker_fixture_open(fixture);
 }
 
-/* Makes a topic; *commit: where that becomes durable. The caller unrefs it. */
+/* Makes a topic; *commit: where that becomes durable. Not to be seen before. The caller unrefs it.
+ */
 static inline struct topic *broker_fixture_create(struct broker_fixture *fixture, const char *name,
                                                   int32_t partition_count, int64_t *commit)
 {
@@ -94,6 +103,16 @@ static inline struct topic *broker_fixture_create(struct broker_fixture *fixture
         admin_create_topic(fixture->broker, &create, &topic, commit, &fixture->base.diag);
     if (err_failed(err))
         fail_msg("%s: %s", err_text(err), fixture->base.diag.text);
+    return topic;
+}
+
+/* The same, durable and so to be seen. */
+static inline struct topic *broker_fixture_make(struct broker_fixture *fixture, const char *name,
+                                                int32_t partition_count)
+{
+    int64_t commit;
+    struct topic *topic = broker_fixture_create(fixture, name, partition_count, &commit);
+    fixture_flush(&fixture->base);
     return topic;
 }
 

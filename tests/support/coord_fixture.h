@@ -106,8 +106,9 @@ static inline void coord_fixture_init(struct coord_fixture *fixture)
     coord_fixture_open(fixture);
     int64_t commit;
     topic_unref(broker_fixture_create(&fixture->broker, "events", 4, &commit));
-    assert_ok(coord_prepare(fixture->coord, NULL));
+    assert_true(err_is(coord_prepare(fixture->coord, &commit, NULL), ERR_AGAIN));
     coord_fixture_flush(fixture);
+    assert_ok(coord_prepare(fixture->coord, &commit, NULL));
 }
 
 static inline void coord_fixture_close(struct coord_fixture *fixture)

@@ -95,6 +95,11 @@ def list_offsets(topic, partition, timestamp):
     return 2, 4, struct.pack(">ib", -1, 0) + array([string(topic) + array([part])])
 
 
+def find_coordinator(group):
+    """FindCoordinator v0, which every client asks before it works with a group."""
+    return 10, 0, string(group)
+
+
 def commit_offset(group, topic, partition, offset):
     """OffsetCommit v2 by nobody in particular."""
     part = struct.pack(">iq", partition, offset) + string("note")

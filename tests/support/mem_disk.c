@@ -36,6 +36,8 @@ struct inode {
     bool is_locked;
     struct bytes now;
     struct bytes synced;
+    struct bytes lies; /* a byte for each sector: not 0, it was dirty when a sync failed, and is not
+                          any more */
     struct names names_now;
     struct names names_synced;
 };
@@ -47,13 +49,18 @@ struct mem_disk {
     struct inode *root;
     struct inode *open[FILE_COUNT_MAX];
     bool holds_lock[FILE_COUNT_MAX];
+    bool is_direct[FILE_COUNT_MAX];
     uint32_t open_count;
+    uint32_t open_count_max;
+    bool is_full;
     uint32_t sync_count;
     unsigned fail_calls;
     uint32_t fail_count;
     bool has_failed;
     uint32_t off_at; /* 0: never */
     bool is_off;
+    void (*on_sync)(void *context);
+    void *on_sync_context;
     uint64_t random;
 };
 
@@ -171,12 +178,21 @@ static struct err gate(struct mem_disk *disk, enum mem_disk_call call, enum err_
 {
     if (disk->is_off)
         return err_make(ERR_IO);
+    if (disk->is_full && code == ERR_NO_SPACE)
+        return err_make(code);
     if ((disk->fail_calls & (unsigned)call) != 0 && disk->fail_count > 0 &&
         --disk->fail_count == 0) {
         disk->has_failed = true;
         return err_make(code);
     }
     return ERR_NONE;
+}
+
+/* Without the lock. */
+static void tell_sync(struct mem_disk *disk)
+{
+    if (disk->on_sync != NULL)
+        disk->on_sync(disk->on_sync_context);
 }
 
 static struct err gate_sync(struct mem_disk *disk)
@@ -187,12 +203,24 @@ static struct err gate_sync(struct mem_disk *disk)
     return gate(disk, MEM_DISK_SYNC, ERR_IO);
 }
 
+static bool sector_lies(const struct inode *inode, size_t sector)
+{
+    return sector < inode->lies.size && inode->lies.data[sector] != 0;
+}
+
+/* Sectors that are written or cut off are honest again. */
+static void forget_lies(struct inode *inode, size_t from, size_t end)
+{
+    for (size_t i = from / SECTOR_SIZE; i < inode->lies.size && i * SECTOR_SIZE < end; i++)
+        inode->lies.data[i] = 0;
+}
+
 static struct err open_locked(struct mem_disk *disk, const char *path, unsigned flags, int *file)
 {
     char last[NAME_SIZE];
     TRY(gate(disk, MEM_DISK_OPEN, ERR_IO));
-    if ((flags & OS_FILE_DIRECT) != 0)
-        return err_make(ERR_INVALID);
+    if (disk->open_count >= disk->open_count_max)
+        return err_make(ERR_LIMIT);
     struct inode *dir = find_parent(disk, path, last);
     if (dir == NULL)
         return err_make(ERR_NOT_FOUND);
@@ -205,11 +233,14 @@ static struct err open_locked(struct mem_disk *disk, const char *path, unsigned 
     CHECK(!inode->is_dir);
     if (name == NULL)
         put_name(&dir->names_now, last, inode);
-    if ((flags & OS_FILE_TRUNCATE) != 0)
+    if ((flags & OS_FILE_TRUNCATE) != 0) {
+        forget_lies(inode, 0, inode->now.size);
         resize(&inode->now, 0);
+    }
     for (int i = 0; i < FILE_COUNT_MAX; i++) {
         if (disk->open[i] == NULL) {
             disk->open[i] = inode;
+            disk->is_direct[i] = (flags & OS_FILE_DIRECT) != 0;
             disk->open_count++;
             *file = i;
             return ERR_NONE;
@@ -261,11 +292,15 @@ static struct err mem_read_at(void *self, int file, void *bytes, size_t size, in
     struct mem_disk *disk = self;
     os_mutex_lock(&disk->lock);
     struct err err = gate(disk, MEM_DISK_READ, ERR_IO);
-    const struct bytes *now = &inode_of(disk, file)->now;
-    size_t from = (size_t)at < now->size ? (size_t)at : now->size;
-    size_t part = size < now->size - from ? size : now->size - from;
-    if (!err_failed(err) && part != 0)
-        memcpy(bytes, now->data + from, part);
+    const struct inode *inode = inode_of(disk, file);
+    size_t end = inode->now.size;
+    size_t from = (size_t)at < end ? (size_t)at : end;
+    size_t part = size < end - from ? size : end - from;
+    for (size_t i = from; i < from + part && !err_failed(err); i++) {
+        bool sees_disk = disk->is_direct[file] && sector_lies(inode, i / SECTOR_SIZE);
+        uint8_t on_disk = i < inode->synced.size ? inode->synced.data[i] : 0;
+        ((uint8_t *)bytes)[i - from] = sees_disk ? on_disk : inode->now.data[i];
+    }
     *done = part;
     os_mutex_unlock(&disk->lock);
     return err;
@@ -277,7 +312,8 @@ static struct err mem_write_at(void *self, int file, const struct span *spans, s
     struct mem_disk *disk = self;
     os_mutex_lock(&disk->lock);
     struct err err = gate(disk, MEM_DISK_WRITE, ERR_NO_SPACE);
-    struct bytes *now = &inode_of(disk, file)->now;
+    struct inode *inode = inode_of(disk, file);
+    struct bytes *now = &inode->now;
     *done = 0;
     for (size_t i = 0; i < span_count && !disk->is_off; i++) {
         size_t part = err_failed(err) ? spans[i].size / 2 : spans[i].size;
@@ -286,6 +322,7 @@ static struct err mem_write_at(void *self, int file, const struct span *spans, s
             resize(now, from + part);
         if (part != 0)
             memcpy(now->data + from, spans[i].data, part);
+        forget_lies(inode, from, from + part);
         *done += part;
         if (err_failed(err))
             break;
@@ -294,14 +331,38 @@ static struct err mem_write_at(void *self, int file, const struct span *spans, s
     return err;
 }
 
+/* Writes back what is dirty. */
+static void write_back(struct inode *inode)
+{
+    resize(&inode->synced, inode->now.size); /* what never was on the disk is zeros */
+    for (size_t at = 0; at < inode->now.size; at += SECTOR_SIZE) {
+        size_t size = at + SECTOR_SIZE < inode->now.size ? SECTOR_SIZE : inode->now.size - at;
+        if (!sector_lies(inode, at / SECTOR_SIZE))
+            memcpy(inode->synced.data + at, inode->now.data + at, size);
+    }
+}
+
+/* A failed sync leaves what was dirty looking clean. */
+static void note_lies(struct inode *inode)
+{
+    resize(&inode->lies, inode->now.size / SECTOR_SIZE + 1);
+    for (size_t i = 0; i < inode->now.size; i++) {
+        if (i >= inode->synced.size || inode->now.data[i] != inode->synced.data[i])
+            inode->lies.data[i / SECTOR_SIZE] = 1;
+    }
+}
+
 static struct err mem_sync(void *self, int file)
 {
     struct mem_disk *disk = self;
+    tell_sync(disk);
     os_mutex_lock(&disk->lock);
     struct err err = gate_sync(disk);
     struct inode *inode = inode_of(disk, file);
     if (!err_failed(err))
-        copy_bytes(&inode->synced, &inode->now);
+        write_back(inode);
+    else if (!disk->is_off)
+        note_lies(inode);
     os_mutex_unlock(&disk->lock);
     return err;
 }
@@ -309,11 +370,12 @@ static struct err mem_sync(void *self, int file)
 static struct err mem_sync_file_system(void *self, int file)
 {
     struct mem_disk *disk = self;
+    tell_sync(disk);
     os_mutex_lock(&disk->lock);
     struct err err = gate_sync(disk);
     (void)inode_of(disk, file);
     for (struct inode *inode = disk->all; inode != NULL && !err_failed(err); inode = inode->next) {
-        copy_bytes(&inode->synced, &inode->now);
+        write_back(inode);
         copy_names(&inode->names_synced, &inode->names_now);
     }
     os_mutex_unlock(&disk->lock);
@@ -325,8 +387,11 @@ static struct err mem_truncate(void *self, int file, int64_t size)
     struct mem_disk *disk = self;
     os_mutex_lock(&disk->lock);
     struct err err = gate(disk, MEM_DISK_TRUNCATE, ERR_IO);
-    if (!err_failed(err))
-        resize(&inode_of(disk, file)->now, (size_t)size);
+    struct inode *inode = inode_of(disk, file);
+    if (!err_failed(err)) {
+        forget_lies(inode, (size_t)size, inode->now.size);
+        resize(&inode->now, (size_t)size);
+    }
     os_mutex_unlock(&disk->lock);
     return err;
 }
@@ -436,8 +501,10 @@ static struct err mem_dir_make(void *self, const char *path)
 static struct err mem_dir_sync(void *self, const char *path)
 {
     struct mem_disk *disk = self;
+    tell_sync(disk);
     os_mutex_lock(&disk->lock);
-    struct err err = gate_sync(disk);
+    bool has_descriptor = disk->open_count < disk->open_count_max;
+    struct err err = has_descriptor ? gate_sync(disk) : err_make(ERR_LIMIT);
     struct inode *inode = find_inode(disk, path);
     if (!err_failed(err) && (inode == NULL || !inode->is_dir))
         err = err_make(ERR_NOT_FOUND);
@@ -480,6 +547,7 @@ struct mem_disk *mem_disk_create(uint64_t seed)
     CHECK(disk != NULL);
     os_mutex_init(&disk->lock);
     disk->random = seed * 0x9e3779b97f4a7c15u + 1;
+    disk->open_count_max = FILE_COUNT_MAX;
     disk->root = make_inode(disk, true);
     put_name(&disk->root->names_now, "data", make_inode(disk, true));
     copy_names(&disk->root->names_synced, &disk->root->names_now);
@@ -514,6 +582,7 @@ void mem_disk_destroy(struct mem_disk *disk)
         disk->all = inode->next;
         free(inode->now.data);
         free(inode->synced.data);
+        free(inode->lies.data);
         free(inode->names_now.items);
         free(inode->names_synced.items);
         free(inode);
@@ -539,9 +608,25 @@ bool mem_disk_has_failed(const struct mem_disk *disk)
     return disk->has_failed;
 }
 
+void mem_disk_set_full(struct mem_disk *disk, bool is_full)
+{
+    disk->is_full = is_full;
+}
+
+void mem_disk_set_open_max(struct mem_disk *disk, uint32_t count)
+{
+    disk->open_count_max = count;
+}
+
 void mem_disk_power_off(struct mem_disk *disk, uint32_t sync_count)
 {
     disk->off_at = sync_count;
+}
+
+void mem_disk_on_sync(struct mem_disk *disk, void (*hook)(void *context), void *context)
+{
+    disk->on_sync = hook;
+    disk->on_sync_context = context;
 }
 
 bool mem_disk_is_off(const struct mem_disk *disk)
@@ -550,7 +635,7 @@ bool mem_disk_is_off(const struct mem_disk *disk)
 }
 
 /* Mixes the two versions sector by sector; the size is one of both. */
-static void mix_bytes(struct mem_disk *disk, struct inode *inode)
+static void mix_bytes(struct mem_disk *disk, struct inode *inode, bool garbles)
 {
     struct bytes *now = &inode->now;
     struct bytes *synced = &inode->synced;
@@ -561,6 +646,11 @@ static void mix_bytes(struct mem_disk *disk, struct inode *inode)
         bool keeps_old = next_random(disk) % 2 == 0;
         for (size_t i = at; keeps_old && i < end; i++)
             now->data[i] = i < synced->size ? synced->data[i] : 0;
+        bool is_noise = garbles && next_random(disk) % 4 == 0;
+        for (size_t i = at; is_noise && i < end; i++) {
+            if (i >= synced->size || now->data[i] != synced->data[i])
+                now->data[i] = (uint8_t)(next_random(disk) >> 32);
+        }
     }
     resize(now, size);
 }
@@ -588,6 +678,7 @@ void mem_disk_crash(struct mem_disk *disk, enum mem_disk_loss loss)
 {
     memset(disk->open, 0, sizeof disk->open);
     memset(disk->holds_lock, 0, sizeof disk->holds_lock);
+    disk->is_full = false;
     disk->open_count = 0;
     disk->is_off = false;
     disk->off_at = 0;
@@ -597,13 +688,14 @@ void mem_disk_crash(struct mem_disk *disk, enum mem_disk_loss loss)
         if (loss == MEM_DISK_LOSE_ALL) {
             copy_bytes(&inode->now, &inode->synced);
             copy_names(&inode->names_now, &inode->names_synced);
-        } else if (loss == MEM_DISK_LOSE_SOME) {
-            mix_bytes(disk, inode);
+        } else if (loss != MEM_DISK_LOSE_NONE) {
+            mix_bytes(disk, inode, loss == MEM_DISK_GARBLE);
             mix_names(disk, inode);
         }
         if (loss != MEM_DISK_LOSE_NONE) {
             copy_bytes(&inode->synced, &inode->now);
             copy_names(&inode->names_synced, &inode->names_now);
+            resize(&inode->lies, 0);
         }
     }
 }

@@ -3,7 +3,9 @@
  *
  * Each file has its bytes as written and as last synced; each directory its names likewise. A crash
  * brings back what was synced, or, sector by sector and name by name, a random mixture of both.
- * Single calls can be made to fail, and the power can go out at a chosen sync.
+ * Single calls can be made to fail, the disk can be full, descriptors short, and the power can go
+ * out at a chosen sync. After a failed sync the file's pages lie, as Linux's do: they read as
+ * written, a later sync passes over them, and only OS_FILE_DIRECT shows what the disk holds.
  *
  * Any thread may use the vtable; the functions here are for the test's own thread.
  */
@@ -31,6 +33,7 @@ enum mem_disk_call {
 enum mem_disk_loss {
     MEM_DISK_LOSE_ALL,
     MEM_DISK_LOSE_SOME, /* by sector and by name, as the seed decides */
+    MEM_DISK_GARBLE,    /* the same, and some of the bytes that were being written are noise */
     MEM_DISK_LOSE_NONE, /* the process died, the machine lives */
 };
 
@@ -47,10 +50,20 @@ void mem_disk_fail(struct mem_disk *disk, unsigned calls, uint32_t count);
 /* True when the call chosen by mem_disk_fail has failed. */
 bool mem_disk_has_failed(const struct mem_disk *disk);
 
+/* While full, whatever needs space fails with ERR_NO_SPACE: writes (behind half of their bytes),
+ * reservations, new directories. */
+void mem_disk_set_full(struct mem_disk *disk, bool is_full);
+
+/* At most so many files are open at once, then ERR_LIMIT; folders need one to be synced. */
+void mem_disk_set_open_max(struct mem_disk *disk, uint32_t count);
+
 /* From the count-th sync on (from 1), before it takes effect, every call fails: the power is out.
  */
 void mem_disk_power_off(struct mem_disk *disk, uint32_t sync_count);
 bool mem_disk_is_off(const struct mem_disk *disk);
+
+/* Calls the hook before each sync takes effect: other threads, so to say. NULL: nobody. */
+void mem_disk_on_sync(struct mem_disk *disk, void (*hook)(void *context), void *context);
 
 /* Closes all files, loses what a crash loses, and turns the power on. */
 void mem_disk_crash(struct mem_disk *disk, enum mem_disk_loss loss);
