@@ -54,8 +54,8 @@ int64_t coord_wait_ms(struct coord *coord);
 
 /*
  * Makes __consumer_offsets where it is missing, so that groups can be made; joins and commits do so
- * by themselves. ERR_AGAIN: it is not yet durable, which it is when the metadata log is up to *commit
- * (admin_wait); until then groups are unavailable. Other errors as admin_create_topic's.
+ * by themselves. ERR_AGAIN: it is not yet durable, which it is when the metadata log is up to
+ * *commit (admin_wait); until then groups are unavailable. Other errors as admin_create_topic's.
  */
 MUST_USE struct err coord_prepare(struct coord *coord, int64_t *commit, struct diag *diag);
 

@@ -177,6 +177,7 @@ class FullDisk(DiskCase):
 
     def test_commits_are_refused_and_taken_again(self):
         self.assertEqual(self.create("t"), 0)
+        self.assertEqual(self.client.ask(wire.find_coordinator("g")).number("h"), 0)
         self.assertEqual(self.commit("g", "t", 1), 0)
         filler = self.disk.fill()
         error = 0
