@@ -8,6 +8,7 @@ function(headrace_library name)
 endfunction()
 
 headrace_library(isal isa-l/crc.h isal)
+headrace_library(pcre2 pcre2.h pcre2-8)
 headrace_library(zlib zlib.h z)
 headrace_library(zstd zstd.h zstd)
 headrace_library(lz4 lz4frame.h lz4)

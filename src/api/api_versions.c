@@ -15,11 +15,12 @@ struct feature {
     int16_t level_max; /* the finalised level, too */
 };
 
-/* metadata.version 30 is Kafka 4.3's; group.version 1 stands for the group coordinator of KIP-848.
- */
+/* metadata.version 30 is Kafka 4.3's; group.version 1 stands for the group coordinator of KIP-848;
+ * transaction.version 2 makes clients follow KIP-890. */
 static const struct feature features[] = {
     {"metadata.version", 7, 30},
     {"group.version", 0, 1},
+    {"transaction.version", 0, 2},
 };
 
 #define FEATURE_COUNT (sizeof features / sizeof features[0])

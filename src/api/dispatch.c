@@ -11,7 +11,7 @@ struct row {
 };
 
 static const struct row rows[API_KEY_MAX + 1] = {
-    [API_PRODUCE] = {.on_broker = produce_handle},
+    [API_PRODUCE] = {.on_api = produce_handle},
     [API_FETCH] = {.on_api = fetch_handle},
     [API_LIST_OFFSETS] = {.on_broker = list_offsets_handle},
     [API_METADATA] = {.on_broker = metadata_handle},
@@ -28,7 +28,12 @@ static const struct row rows[API_KEY_MAX + 1] = {
     [API_CREATE_TOPICS] = {.on_broker = create_topics_handle},
     [API_DELETE_TOPICS] = {.on_api = delete_topics_handle},
     [API_DELETE_RECORDS] = {.on_broker = delete_records_handle},
-    [API_INIT_PRODUCER_ID] = {.on_broker = init_producer_id_handle},
+    [API_INIT_PRODUCER_ID] = {.on_api = init_producer_id_handle},
+    [API_ADD_PARTITIONS_TO_TXN] = {.on_api = add_partitions_to_txn_handle},
+    [API_ADD_OFFSETS_TO_TXN] = {.on_coord = add_offsets_to_txn_handle},
+    [API_END_TXN] = {.on_api = end_txn_handle},
+    [API_WRITE_TXN_MARKERS] = {.on_api = write_txn_markers_handle},
+    [API_TXN_OFFSET_COMMIT] = {.on_api = txn_offset_commit_handle},
     [API_OFFSET_FOR_LEADER_EPOCH] = {.on_broker = offset_for_leader_epoch_handle},
     [API_DESCRIBE_CONFIGS] = {.on_broker = describe_configs_handle},
     [API_ALTER_CONFIGS] = {.on_broker = alter_configs_handle},
@@ -38,6 +43,9 @@ static const struct row rows[API_KEY_MAX + 1] = {
     [API_INCREMENTAL_ALTER_CONFIGS] = {.on_broker = incremental_alter_configs_handle},
     [API_OFFSET_DELETE] = {.on_coord = offset_delete_handle},
     [API_DESCRIBE_CLUSTER] = {.on_broker = describe_cluster_handle},
+    [API_DESCRIBE_PRODUCERS] = {.on_broker = describe_producers_handle},
+    [API_DESCRIBE_TRANSACTIONS] = {.on_coord = describe_transactions_handle},
+    [API_LIST_TRANSACTIONS] = {.on_coord = list_transactions_handle},
     [API_DESCRIBE_TOPIC_PARTITIONS] = {.on_broker = describe_topic_partitions_handle},
 };
 

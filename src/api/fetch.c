@@ -258,6 +258,8 @@ struct err fetch_handle(struct request *request, struct api *api)
     timer_init(&work->timer, fetch_timer_fired);
     request->parked = work;
     int16_t code = resolve_set(work, api->broker, &asked);
+    if (code == KAFKA_NONE)
+        fetch_set_isolate(work->set, work->limits.is_committed_only);
     struct err err = code == KAFKA_NONE ? fill_set(work->set, &asked) : ERR_NONE;
     if (code != KAFKA_NONE || err_failed(err)) {
         work_end(work);

@@ -94,8 +94,22 @@ static void entry_attach(struct fetch_entry *entry)
     if (entry->topic == NULL)
         return;
     entry->partition = topic_partition(entry->topic, entry->asked.partition);
+    entry->watch.is_committed_only = entry->set->is_committed_only;
     if (entry->partition != NULL)
         partition_watch(entry->partition, &entry->watch);
+}
+
+void fetch_set_isolate(struct fetch_set *set, bool is_committed_only)
+{
+    if (set->is_committed_only == is_committed_only)
+        return;
+    set->is_committed_only = is_committed_only;
+    LIST_EACH (&set->entries, link) {
+        struct fetch_entry *entry = LIST_ENTRY(link, struct fetch_entry, order);
+        entry_detach(entry);
+        entry_attach(entry);
+        entry_mark_dirty(entry);
+    }
 }
 
 static void entry_destroy(struct fetch_entry *entry)
@@ -213,19 +227,36 @@ static bool check_diverging(struct fetch_entry *entry)
     return is_diverging;
 }
 
+/* Tells which of the slice's records were aborted. */
+static struct err fill_aborted(struct fetch_entry *entry, struct arena *arena)
+{
+    struct fetch_response_partition *answer = &entry->answer;
+    struct aborted_transaction *found;
+    size_t count;
+    TRY(partition_collect_aborted(entry->partition, entry->slice.base_offset,
+                                  entry->slice.end_offset, arena, &found, &count));
+    answer->aborted_transactions =
+        arena_alloc_array(arena, count, sizeof *answer->aborted_transactions);
+    if (answer->aborted_transactions == NULL)
+        return err_make(ERR_NO_MEMORY);
+    answer->aborted_transactions_count = (int32_t)count;
+    for (size_t i = 0; i < count; i++) {
+        answer->aborted_transactions[i] = (struct fetch_response_aborted_transaction){
+            .producer_id = found[i].producer_id, .first_offset = found[i].first_offset};
+    }
+    return ERR_NONE;
+}
+
 /* Reads one partition into the entry's answer and slice. */
 static void entry_read(struct fetch_entry *entry, const struct fetch_limits *limits,
-                       int64_t size_left, bool is_first)
+                       int64_t size_left, struct arena *arena, bool is_first)
 {
     struct fetch_response_partition *answer = &entry->answer;
     fetch_response_partition_init(answer);
     answer->partition_index = entry->asked.partition;
     answer->high_watermark = -1;
     answer->records.bytes = span_text("");
-    if (limits->is_committed_only)
-        answer->aborted_transactions_count = 0;
-    else
-        answer->aborted_transactions_count = -1;
+    answer->aborted_transactions_count = limits->is_committed_only ? 0 : -1;
     answer->error_code = check_entry(entry);
     if (answer->error_code != KAFKA_NONE)
         return;
@@ -245,6 +276,11 @@ static void entry_read(struct fetch_entry *entry, const struct fetch_limits *lim
         .is_one_needed = is_first,
     };
     struct err err = log_read(entry->partition->log, &read, &entry->slice, NULL);
+    if (!err_failed(err) && limits->is_committed_only && entry->slice.size != 0) {
+        err = fill_aborted(entry, arena);
+        if (err_failed(err))
+            slice_unref(&entry->slice);
+    }
     if (err_failed(err)) {
         answer->error_code = error_map_partition(err);
         answer->high_watermark = err_is(err, ERR_RANGE) ? -1 : offsets.high_watermark;
@@ -263,9 +299,11 @@ static bool entry_has_news(const struct fetch_entry *entry, const struct fetch_l
 }
 
 /* Whether there was more to read than found room, so that no watch will tell of it again. */
-static bool entry_has_more(const struct fetch_entry *entry)
+static bool entry_has_more(const struct fetch_entry *entry, const struct fetch_limits *limits)
 {
-    return entry->answer.high_watermark > entry->asked.fetch_offset;
+    int64_t end =
+        limits->is_committed_only ? entry->answer.last_stable_offset : entry->answer.high_watermark;
+    return end > entry->asked.fetch_offset;
 }
 
 /* Takes the dirty entries off their list, in order. */
@@ -296,9 +334,9 @@ struct err fetch_set_read(struct fetch_set *set, const struct fetch_limits *limi
     found->entries = entries; /* those found are moved to the front */
     for (size_t i = 0; i < count; i++) {
         struct fetch_entry *entry = entries[i];
-        entry_read(entry, limits, limits->size_max - found->size, found->size == 0);
+        entry_read(entry, limits, limits->size_max - found->size, arena, found->size == 0);
         if (!entry_has_news(entry, limits)) {
-            if (entry_has_more(entry))
+            if (entry_has_more(entry, limits))
                 entry_mark_dirty(entry);
             continue;
         }

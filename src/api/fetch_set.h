@@ -45,6 +45,7 @@ struct fetch_set {
     int64_t needed_size;     /* under the lock, while waiting */
     struct request *waiting; /* under the lock: to be woken, once */
     bool uses_ids;           /* Fetch v13 and later */
+    bool is_committed_only;  /* what the watches tell of: see fetch_set_isolate */
 };
 
 void fetch_set_init(struct fetch_set *set, struct broker *broker);
@@ -55,6 +56,9 @@ void fetch_set_deinit(struct fetch_set *set);
 /* Adds a partition, or takes in its new position. It becomes dirty. ERR_NO_MEMORY. */
 MUST_USE struct err fetch_set_put(struct fetch_set *set, const struct fetch_request_topic *topic,
                                   const struct fetch_request_partition *partition);
+
+/* Whether the asker reads committed records only: its waits are for those. Nobody waits. */
+void fetch_set_isolate(struct fetch_set *set, bool is_committed_only);
 
 /* Forgets a partition; harmless where it is not in the set. */
 void fetch_set_forget(struct fetch_set *set, struct span name, struct uuid topic_id,

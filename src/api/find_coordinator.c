@@ -1,11 +1,13 @@
 /*
- * find_coordinator: the one broker coordinates every group (KIP-699 asks for several at once).
+ * find_coordinator: the one broker coordinates all (KIP-699 asks for several keys at once).
  *
- * The first one to ask makes __consumer_offsets; the answer waits until that is durable.
+ * The first one to ask makes the topic that holds the state of groups, or of transactions; the
+ * answer waits until that is durable.
  */
 #include "wire/find_coordinator.h"
 #include "api/commit_wait.h"
 #include "api/handlers.h"
+#include "coord/transactions.h"
 
 enum key_type { KEY_GROUP = 0, KEY_TRANSACTION = 1, KEY_SHARE = 2 };
 
@@ -32,14 +34,21 @@ static struct coordinator_found refuse(int16_t code, const char *message)
                                       .port = -1};
 }
 
+/* Makes the topic that the coordinators of that kind keep their state in. */
+static struct err prepare(struct api *api, int8_t key_type, int64_t *commit)
+{
+    return key_type == KEY_GROUP
+               ? coord_prepare(api->coord, commit, NULL)
+               : transactions_prepare(coord_transactions(api->coord), commit, NULL);
+}
+
 static struct coordinator_found find(struct request *request, struct api *api, int8_t key_type)
 {
-    if (key_type == KEY_TRANSACTION)
-        return refuse(KAFKA_UNSUPPORTED_VERSION, "Transactions are not served yet.");
-    if (key_type != KEY_GROUP)
-        return refuse(KAFKA_INVALID_REQUEST, "Only groups have coordinators here.");
+    if (key_type != KEY_GROUP && key_type != KEY_TRANSACTION)
+        return refuse(KAFKA_INVALID_REQUEST,
+                      "Only groups and transactions have coordinators here.");
     int64_t unused; /* waited for before */
-    if (err_failed(coord_prepare(api->coord, &unused, NULL)))
+    if (err_failed(prepare(api, key_type, &unused)))
         return refuse(KAFKA_COORDINATOR_NOT_AVAILABLE, NULL);
     const struct listener_address *address =
         &api->broker->listeners->addresses[request_listener(request)];
@@ -106,8 +115,8 @@ struct err find_coordinator_handle(struct request *request, struct api *api)
     work->api = api;
     request->parked = work;
     int64_t commit;
-    if (work->asked.key_type == KEY_GROUP &&
-        err_is(coord_prepare(api->coord, &commit, NULL), ERR_AGAIN) &&
+    bool is_served = work->asked.key_type == KEY_GROUP || work->asked.key_type == KEY_TRANSACTION;
+    if (is_served && err_is(prepare(api, work->asked.key_type, &commit), ERR_AGAIN) &&
         commit_wait_park_admin(&work->wait, api->broker, commit, find_resume))
         return ERR_NONE;
     return find_resume(request);

@@ -45,7 +45,8 @@ static void the_one_broker_coordinates_every_group(void **state)
     struct api_fixture *fixture = *state;
     struct find_coordinator_response answer;
     for (int16_t version = 0; version <= 3; version++) {
-        assert_int_equal(find_one(fixture, version, KEY_GROUP, &answer), KAFKA_NONE);
+        int8_t type = version == 0 ? KEY_GROUP : KEY_TRANSACTION;
+        assert_int_equal(find_one(fixture, version, type, &answer), KAFKA_NONE);
         assert_true(span_equal_text(answer.host, "broker.example"));
         assert_int_equal(answer.port, 9092);
     }
@@ -68,8 +69,6 @@ static void kinds_that_are_not_served_are_refused_with_a_reason(void **state)
 {
     struct api_fixture *fixture = *state;
     struct find_coordinator_response answer;
-    assert_int_equal(find_one(fixture, 3, KEY_TRANSACTION, &answer), KAFKA_UNSUPPORTED_VERSION);
-    assert_false(span_is_null(answer.error_message));
     assert_int_equal(find_one(fixture, 3, KEY_SHARE, &answer), KAFKA_INVALID_REQUEST);
     assert_int_equal(find_one(fixture, 3, 9, &answer), KAFKA_INVALID_REQUEST);
     assert_false(span_is_null(answer.error_message));
@@ -83,6 +82,7 @@ static struct init_producer_id_response init_as(struct api_fixture *fixture,
     struct init_producer_id_response answer;
     init_producer_id_request_init(&asked);
     asked.transactional_id = text_or_null(transactional_id);
+    asked.transaction_timeout_ms = 60000;
     asked.producer_id = producer_id;
     asked.producer_epoch = epoch;
     API_ASK(fixture, API_INIT_PRODUCER_ID, init_producer_id, 5, &asked, &answer);
@@ -116,7 +116,21 @@ static void producer_id_without_its_epoch_is_refused(void **state)
     assert_int_equal(answer.producer_epoch, -1);
     assert_int_equal(init_as(fixture, NULL, -1, 3).error_code, KAFKA_INVALID_REQUEST);
     assert_int_equal(init_as(fixture, "", -1, -1).error_code, KAFKA_INVALID_REQUEST);
-    assert_int_equal(init_as(fixture, "t", -1, -1).error_code, KAFKA_UNSUPPORTED_VERSION);
+}
+
+static void transactional_producer_keeps_its_id_and_raises_its_epoch(void **state)
+{
+    struct api_fixture *fixture = *state;
+    struct find_coordinator_response found;
+    assert_int_equal(init_as(fixture, "t", -1, -1).error_code, KAFKA_COORDINATOR_NOT_AVAILABLE);
+    assert_int_equal(find_one(fixture, 3, KEY_TRANSACTION, &found), KAFKA_NONE);
+    struct init_producer_id_response first = init_as(fixture, "t", -1, -1);
+    assert_int_equal(first.error_code, KAFKA_NONE);
+    assert_int_equal(first.producer_epoch, 0);
+    struct init_producer_id_response second = init_as(fixture, "t", -1, -1);
+    assert_int_equal(second.producer_id, first.producer_id);
+    assert_int_equal(second.producer_epoch, 1);
+    assert_int_equal(init_as(fixture, "t", first.producer_id, 0).error_code, KAFKA_PRODUCER_FENCED);
 }
 
 static void producer_id_that_cannot_be_recorded_is_not_given(void **state)
@@ -161,6 +175,7 @@ int main(void)
         TEST(kinds_that_are_not_served_are_refused_with_a_reason),
         TEST(no_producer_id_is_given_twice_whatever_crashes),
         TEST(producer_id_without_its_epoch_is_refused),
+        TEST(transactional_producer_keeps_its_id_and_raises_its_epoch),
         TEST(producer_id_that_cannot_be_recorded_is_not_given),
         TEST(cluster_is_one_broker_and_no_controller),
     };

@@ -71,7 +71,7 @@ struct err offset_commit_handle(struct request *request, struct api *api)
     work->wait.request = request;
     request->parked = work;
     offset_commit_response_init(&work->response);
-    TRY(coord_commit_offsets(api->coord, &work->asked, &request->arena, &work->response,
+    TRY(coord_commit_offsets(api->coord, &work->asked, NULL, &request->arena, &work->response,
                              &work->commit));
     name_unknown_ids(work);
     if (work->commit.partition != NULL &&

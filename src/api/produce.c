@@ -1,5 +1,5 @@
 /*
- * produce: record batches from producers (KIP-98; Produce v3 to v13).
+ * produce: record batches from producers (KIP-98, KIP-890; Produce v3 to v13).
  *
  * Each batch is validated once, patched where it lies in the connection's bytes, and written to its
  * partition from there. With acks=all the answer waits until all of them are durable; with acks=1
@@ -8,6 +8,7 @@
 #include "wire/produce.h"
 #include "api/error_map.h"
 #include "api/handlers.h"
+#include "api/produce_verify.h"
 #include "base/check.h"
 #include "base/limits.h"
 
@@ -22,7 +23,11 @@ struct produce_wait {
 /* One request's work; in its arena. */
 struct produce_work {
     struct request *request;
+    struct api *api;
     struct broker *broker;
+    struct produce_verify verify; /* of a transactional request */
+    size_t at;                    /* among verify.claims: the partition being looked at */
+    bool holds_line;              /* until it has appended */
     struct produce_request asked;
     struct produce_response response;
     struct produce_wait *waits;
@@ -151,10 +156,23 @@ static void answer_append(struct produce_work *work, struct partition *partition
         answer_error(work, answer, KAFKA_INVALID_PRODUCER_EPOCH,
                      "Epoch of producer is smaller than the last seen epoch.");
         break;
+    case APPEND_NOT_IN_TRANSACTION:
+    case APPEND_COORDINATOR_FENCED:
+        answer_error(work, answer, KAFKA_INVALID_TXN_STATE,
+                     "The producer's transaction does not hold this partition.");
+        break;
     case APPEND_FAILED:
         answer_error(work, answer, error_map_partition(result->err), NULL);
         break;
     }
+}
+
+/* What is known of the transaction in the partition being looked at; NULL: it has none. */
+static const struct produce_claim *present_claim(const struct produce_work *work)
+{
+    const struct produce_verify *verify = &work->verify;
+    bool has_claim = work->at < verify->claim_count && verify->claims[work->at].is_transactional;
+    return has_claim ? &verify->claims[work->at] : NULL;
 }
 
 /* Validates and appends one partition's batch. */
@@ -165,12 +183,14 @@ static void append_batch(struct produce_work *work, struct partition *partition,
     struct batch_rules rules = make_rules(work, settings);
     struct batch_report report;
     enum batch_fault fault = batch_validate(payload, &rules, &work->scratch, &report);
-    if (fault == BATCH_FINE && batch_is_transactional(&report.header)) {
-        answer_error(work, answer, KAFKA_INVALID_TXN_STATE, "Transactions are not served yet.");
-        return;
-    }
+    const struct produce_claim *claim = present_claim(work);
     if (fault != BATCH_FINE) {
         answer_fault(work, answer, fault, &report);
+        return;
+    }
+    if (claim != NULL && claim->code != KAFKA_NONE) {
+        answer_error(work, answer, claim->code,
+                     "The partition could not be made part of the producer's transaction.");
         return;
     }
     struct request *request = work->request;
@@ -182,7 +202,8 @@ static void append_batch(struct produce_work *work, struct partition *partition,
         batch_patch_timestamp(bytes, &report.header, report.max_timestamp, false);
     }
     struct append_result result;
-    partition_append(partition, bytes, &report.header, &result, NULL);
+    partition_append(partition, bytes, &report.header, claim == NULL ? NULL : &claim->guard,
+                     &result, NULL);
     answer_append(work, partition, &result, answer);
 }
 
@@ -235,6 +256,7 @@ static struct err append_topic(struct produce_work *work, const struct produce_r
             answer_error(work, partition, missing, NULL);
         else
             append_to_topic(work, topic, &asked->partition_data[i], partition);
+        work->at++;
     }
     topic_unref(topic);
     return ERR_NONE;
@@ -258,23 +280,75 @@ static struct err append_all(struct produce_work *work)
     return ERR_NONE;
 }
 
-struct err produce_handle(struct request *request, struct broker *broker)
+/* Appends what may be appended, and waits for the disk or replies. */
+static struct err append_and_reply(struct request *request)
 {
-    struct produce_work *work = arena_alloc(&request->arena, sizeof *work);
-    if (work == NULL)
-        return err_make(ERR_NO_MEMORY);
-    work->request = request;
-    work->broker = broker;
-    atomic_init(&work->waiting, 1);
-    TRY(produce_request_decode(&request->body, request->version, &request->arena, &work->asked));
-    produce_response_init(&work->response);
+    struct produce_work *work = request->parked;
     buf_init(&work->scratch, DECOMPRESSED_SIZE_MAX);
     work->failure = append_all(work);
     buf_deinit(&work->scratch);
-    request->parked = work;
+    if (work->holds_line)
+        request_release_line(request); /* what follows may append now */
     request_park(request, produce_resume);
     if (atomic_fetch_sub(&work->waiting, 1) > 1)
         return ERR_NONE; /* the last wait wakes the request */
     request_unpark(request);
     return produce_resume(request);
+}
+
+static struct err verified_resume(struct request *request)
+{
+    struct produce_work *work = request->parked;
+    produce_verify_end(&work->verify, request->version);
+    return append_and_reply(request);
+}
+
+/* Sees to it that the partitions are in the transaction. True: the request is parked for that. */
+static struct err verify(struct produce_work *work, bool *is_parked)
+{
+    struct request *request = work->request;
+    struct transactions *transactions = coord_transactions(work->api->coord);
+    *is_parked = false;
+    TRY(produce_verify_begin(&work->verify, request, work->broker, &work->asked));
+    if (work->verify.add.place_count == 0)
+        return ERR_NONE;
+    if (!produce_verify_adds(request)) {
+        bool is_wanted =
+            config_bool(work->broker->config, CONFIG_TRANSACTION_PARTITION_VERIFICATION_ENABLE);
+        return is_wanted ? produce_verify_check(&work->verify, request, transactions,
+                                                work->asked.transactional_id)
+                         : ERR_NONE;
+    }
+    request_hold_line(request);
+    work->holds_line = true;
+    produce_verify_ask(&work->verify, request, transactions, work->asked.transactional_id,
+                       verified_resume);
+    *is_parked = true;
+    return ERR_NONE;
+}
+
+struct err produce_handle(struct request *request, struct api *api)
+{
+    struct produce_work *work = arena_alloc(&request->arena, sizeof *work);
+    if (work == NULL)
+        return err_make(ERR_NO_MEMORY);
+    work->request = request;
+    work->api = api;
+    work->broker = api->broker;
+    atomic_init(&work->waiting, 1);
+    request->parked = work;
+    produce_response_init(&work->response);
+    struct reader begin = request->body;
+    TRY(produce_request_decode(&request->body, request->version, &request->arena, &work->asked));
+    if (!span_is_null(work->asked.transactional_id)) {
+        request->body = begin; /* decoded anew: the bytes may have to outlive the handler */
+        TRY(request_keep_body(request));
+        TRY(produce_request_decode(&request->body, request->version, &request->arena,
+                                   &work->asked));
+        bool is_parked;
+        TRY(verify(work, &is_parked));
+        if (is_parked)
+            return ERR_NONE;
+    }
+    return append_and_reply(request);
 }

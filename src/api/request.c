@@ -50,6 +50,8 @@ struct err request_keep_body(struct request *request)
     struct span kept;
     TRY(arena_copy(&request->arena, left, &kept));
     reader_init(&request->body, kept);
+    request->bytes = span_writable(kept);
+    request->bytes_size = kept.size;
     return ERR_NONE;
 }
 
@@ -100,6 +102,16 @@ void request_unpark(struct request *request)
     CHECK(request->state == REQUEST_PARKED);
     request->state = REQUEST_HANDLING;
     request->cancel = NULL;
+}
+
+void request_hold_line(struct request *request)
+{
+    session_hold(request->session);
+}
+
+void request_release_line(struct request *request)
+{
+    session_release(request->session);
 }
 
 static void request_mail(struct mail *mail)

@@ -42,7 +42,7 @@ struct request {
     int64_t begin_us;
     struct span client_id; /* in the arena */
     struct reader body;    /* valid only until the handler returns */
-    uint8_t *bytes;        /* the frame's bytes, which the handler may patch; as body */
+    uint8_t *bytes;        /* those of the frame, or kept: the handler may patch them; as body */
     size_t bytes_size;
     struct arena arena;
     struct buf out; /* the encoded answer */
@@ -85,6 +85,13 @@ void request_park(struct request *request, request_resume resume);
 
 /* Takes back request_park, where nobody will wake the request. Its own thread. */
 void request_unpark(struct request *request);
+
+/*
+ * Holds up the requests behind this one on its connection, for one whose effects must come before
+ * theirs though it has to wait; request_release_line ends that. Its own thread.
+ */
+void request_hold_line(struct request *request);
+void request_release_line(struct request *request);
 
 /* Lets a parked request go on. Any thread, once per park. */
 void request_wake(struct request *request);

@@ -121,7 +121,7 @@ static struct err reply_send(struct session *session, struct request *request)
 static bool session_is_full(const struct session *session)
 {
     size_t waiting_size = connection_queued_size(session->connection) + session->unsent_size;
-    return session->request_count >= SESSION_REQUEST_COUNT_MAX ||
+    return session->is_held || session->request_count >= SESSION_REQUEST_COUNT_MAX ||
            waiting_size >= SESSION_QUEUED_SIZE_MAX;
 }
 
@@ -149,6 +149,19 @@ static void session_flush(struct session *session)
     if (session->connection != NULL && !session->is_draining && !session_is_full(session))
         connection_pause(session->connection, false);
     session_maybe_free(session);
+}
+
+void session_hold(struct session *session)
+{
+    CHECK(!session->is_held);
+    session->is_held = true;
+}
+
+void session_release(struct session *session)
+{
+    CHECK(session->is_held);
+    session->is_held = false;
+    session_flush(session);
 }
 
 void session_replied(struct session *session, struct request *request)

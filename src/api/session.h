@@ -23,6 +23,7 @@ struct session {
     size_t listener;    /* index of the listener it came in by */
     bool is_flushing;
     bool is_draining;
+    bool is_held; /* one request holds up those behind it: see request_hold_line */
     char host[OS_PEER_TEXT_SIZE + 1]; /* "/192.0.2.1" */
 };
 
@@ -42,6 +43,10 @@ MUST_USE struct err session_create(const struct session_setup *setup);
 /* Reads no more; lets what waits for news go; closes when every answer is sent. True: it is over.
  */
 bool session_drain(struct session *session);
+
+/* Takes no further request up until session_release, which goes on with those that came. */
+void session_hold(struct session *session);
+void session_release(struct session *session);
 
 /* A request of the session has its answer: sends what may be sent. */
 void session_replied(struct session *session, struct request *request);

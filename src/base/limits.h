@@ -18,6 +18,10 @@
 /* All texts of a broker's configuration: Kafka's own example file is 7 KiB. */
 #define CONFIG_SIZE_MAX (1024 * 1024)
 
+/* Steps of matching a client's regular expression against one name: far more than an honest one
+ * needs, a few milliseconds. */
+#define REGEX_STEP_COUNT_MAX 100000
+
 /* One batch of an internal topic: a group of 10,000 members and their assignments. */
 #define INTERNAL_BATCH_SIZE_MAX (64 * 1024 * 1024)
 

@@ -4,7 +4,7 @@
  */
 #include "broker/config_internal.h"
 
-#define WHY_TRANSACTIONS "transactions are not served yet"
+#define WHY_TRANSACTIONS "one broker coordinates all transactions, and ends each on time"
 #define WHY_CLASSES "there is no Java class to load"
 #define WHY_QUOTAS "quotas are not served yet"
 #define WHY_AUTH                                                                                   \
@@ -43,16 +43,10 @@ const struct config_known config_known[] = {
     {"add.partitions.to.txn.retry.backoff.max.ms", WHY_TRANSACTIONS},
     {"add.partitions.to.txn.retry.backoff.ms", WHY_TRANSACTIONS},
     {"transaction.abort.timed.out.transaction.cleanup.interval.ms", WHY_TRANSACTIONS},
-    {"transaction.max.timeout.ms", WHY_TRANSACTIONS},
-    {"transaction.partition.verification.enable", WHY_TRANSACTIONS},
-    {"transaction.remove.expired.transaction.cleanup.interval.ms", WHY_TRANSACTIONS},
     {"transaction.state.log.load.buffer.size", WHY_TRANSACTIONS},
     {"transaction.state.log.min.isr", WHY_TRANSACTIONS},
-    {"transaction.state.log.num.partitions", WHY_TRANSACTIONS},
     {"transaction.state.log.replication.factor", WHY_TRANSACTIONS},
-    {"transaction.state.log.segment.bytes", WHY_TRANSACTIONS},
     {"transaction.two.phase.commit.enable", WHY_TRANSACTIONS},
-    {"transactional.id.expiration.ms", WHY_TRANSACTIONS},
     {"alter.config.policy.class.name", WHY_CLASSES},
     {"config.providers", WHY_CLASSES},
     {"create.topic.policy.class.name", WHY_CLASSES},

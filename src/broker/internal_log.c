@@ -8,12 +8,28 @@
 /* Bytes read from the disk at a time while replaying. */
 #define REPLAY_READ_SIZE (1024 * 1024)
 
-void internal_batch_init(struct internal_batch *batch, int64_t timestamp_ms)
+static void init(struct internal_batch *batch, int64_t timestamp_ms,
+                 const struct batch_options *options)
 {
     *batch = (struct internal_batch){.timestamp_ms = timestamp_ms};
     buf_init(&batch->bytes, INTERNAL_BATCH_SIZE_MAX);
+    batch_build_begin(&batch->builder, options, &batch->bytes);
+}
+
+void internal_batch_init(struct internal_batch *batch, int64_t timestamp_ms)
+{
+    const struct batch_options options = BATCH_OPTIONS_DEFAULT;
+    init(batch, timestamp_ms, &options);
+}
+
+void internal_batch_init_transactional(struct internal_batch *batch, int64_t timestamp_ms,
+                                       int64_t producer_id, int16_t producer_epoch)
+{
     struct batch_options options = BATCH_OPTIONS_DEFAULT;
-    batch_build_begin(&batch->builder, &options, &batch->bytes);
+    options.producer_id = producer_id;
+    options.producer_epoch = producer_epoch;
+    options.is_transactional = true;
+    init(batch, timestamp_ms, &options);
 }
 
 void internal_batch_deinit(struct internal_batch *batch)
@@ -29,44 +45,69 @@ struct err internal_batch_add(struct internal_batch *batch, struct span key, str
     return ERR_NONE;
 }
 
+void internal_batch_append_transactional(struct internal_batch *batch, struct partition *partition,
+                                         const struct append_guard *guard,
+                                         struct append_result *result)
+{
+    CHECK(batch->record_count > 0);
+    struct span bytes;
+    struct batch_header header;
+    *result = (struct append_result){.verdict = APPEND_FAILED};
+    result->err = batch_build_end(&batch->builder, &bytes, &header);
+    if (!err_failed(result->err))
+        partition_append(partition, span_writable(bytes), &header, guard, result, NULL);
+}
+
 struct err internal_batch_append(struct internal_batch *batch, struct partition *partition,
                                  int64_t *end_offset, struct diag *diag)
 {
     CHECK(batch->record_count > 0);
     struct span bytes;
     struct batch_header header;
-    TRY(batch_build_end(&batch->builder, &bytes, &header));
-    size_t begin = (size_t)(bytes.data - batch->bytes.data);
     struct append_result result;
-    partition_append(partition, batch->bytes.data + begin, &header, &result, diag);
-    if (result.verdict != APPEND_DONE)
+    TRY(batch_build_end(&batch->builder, &bytes, &header));
+    partition_append(partition, span_writable(bytes), &header, NULL, &result, diag);
+    if (result.verdict == APPEND_FAILED)
         return result.err;
+    CHECK(result.verdict == APPEND_DONE); /* without a producer there is nothing to judge */
     *end_offset = result.end_offset;
     return ERR_NONE;
 }
 
 struct replay {
     struct partition *partition;
-    internal_visit visit;
-    void *context;
+    const struct internal_visitor *visitor;
     int64_t offset; /* of the next batch */
     struct buf bytes;
     struct buf scratch;
 };
 
+static struct err replay_marker(const struct replay *replay, const struct batch_header *header,
+                                struct span batch)
+{
+    const struct internal_visitor *visitor = replay->visitor;
+    enum control_kind kind;
+    int32_t coordinator_epoch;
+    if (visitor->marker == NULL)
+        return ERR_NONE;
+    TRY(batch_read_marker(batch, &kind, &coordinator_epoch));
+    return visitor->marker(visitor->context, header, kind == CONTROL_COMMIT);
+}
+
 static struct err replay_batch(struct replay *replay, struct span batch)
 {
+    const struct internal_visitor *visitor = replay->visitor;
     struct batch_walk walk;
     TRY(batch_walk_begin(&walk, batch, &replay->scratch));
     if (batch_is_control(&walk.header))
-        return ERR_NONE;
+        return replay_marker(replay, &walk.header, batch);
     for (;;) {
         struct record record;
         bool is_end;
         TRY(batch_walk_next(&walk, &record, &is_end));
         if (is_end)
             return ERR_NONE;
-        TRY(replay->visit(replay->context, &record));
+        TRY(visitor->record(visitor->context, &walk.header, &record));
     }
 }
 
@@ -111,15 +152,13 @@ static struct err replay_all(struct replay *replay, int64_t end, struct diag *di
     return ERR_NONE;
 }
 
-struct err internal_log_replay(struct partition *partition, internal_visit visit, void *context,
+struct err internal_log_replay(struct partition *partition, const struct internal_visitor *visitor,
                                struct diag *diag)
 {
     if (log_damage(partition->log, diag))
         return err_make(ERR_CORRUPT);
-    struct replay replay = {.partition = partition,
-                            .visit = visit,
-                            .context = context,
-                            .offset = log_start_offset(partition->log)};
+    struct replay replay = {
+        .partition = partition, .visitor = visitor, .offset = log_start_offset(partition->log)};
     buf_init(&replay.bytes, INTERNAL_BATCH_SIZE_MAX);
     buf_init(&replay.scratch, INTERNAL_BATCH_SIZE_MAX);
     struct err err = replay_all(&replay, log_end_offset(partition->log), diag);

@@ -257,8 +257,10 @@ static struct err replay_producer_ids(struct replay_state *state, struct reader 
     return ERR_NONE;
 }
 
-static struct err replay_record(void *context, const struct record *record)
+static struct err replay_record(void *context, const struct batch_header *header,
+                                const struct record *record)
 {
+    (void)header;
     struct replay_state *state = context;
     struct reader reader;
     reader_init(&reader, record->value);
@@ -304,8 +306,8 @@ struct err metadata_log_replay(struct broker *broker, struct diag *diag)
 {
     struct replay_state state = {.broker = broker, .diag = diag};
     arena_init(&state.arena, METADATA_RECORD_SIZE_MAX * 4);
-    struct err err =
-        internal_log_replay(metadata_log_partition(broker), replay_record, &state, diag);
+    const struct internal_visitor visitor = {.context = &state, .record = replay_record};
+    struct err err = internal_log_replay(metadata_log_partition(broker), &visitor, diag);
     arena_deinit(&state.arena);
     TRY(diag_wrap(diag, err, "replaying the metadata log"));
     return open_partitions(broker, diag);

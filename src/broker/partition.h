@@ -1,11 +1,13 @@
 /*
- * partition: one partition as clients see it: a log, its high watermark, its producers, and those
- * who wait for it. It only composes; storage keeps the bytes, producer_state the sequences.
+ * partition: one partition as clients see it: a log, its high watermark, its producers, its
+ * transactions, and those who wait for it. It only composes; storage keeps the bytes,
+ * producer_state the sequences, transaction_index what is undecided or aborted.
  *
  *     append -> [log end]   flush step -> durable -> [high watermark] -> acks, fetches
+ *                                        decided -> [last stable offset] -> fetches, read_committed
  *
  * Invariants:
- *  1. start offset <= high watermark <= log end; the high watermark never falls.
+ *  1. start offset <= last stable offset <= high watermark <= log end; both marks never fall.
  *  2. What is above the high watermark is shown to nobody (W2).
  *  3. An ack waiter is called exactly once: when its offset is durable, or with the error that
  * makes that impossible (deletion, damage, W7).
@@ -24,7 +26,9 @@
 
 #include "base/list.h"
 #include "broker/producer_state.h"
+#include "broker/transaction_index.h"
 #include "os/os.h"
+#include "record/build.h"
 #include "storage/storage.h"
 
 struct topic;
@@ -45,7 +49,9 @@ struct partition {
     struct os_mutex lock;
     _Atomic int64_t high_watermark; /* written under the lock */
     int64_t pending_size;           /* bytes between high watermark and log end */
+    int64_t unstable_size; /* about so many between last stable offset and high watermark */
     struct producer_state producers;
+    struct transaction_index transactions;
     struct list waiters; /* by offset, rising */
     struct list watchers;
     bool is_closed;     /* deleted, or the broker ends: no appends, no waiting */
@@ -60,9 +66,10 @@ struct partition_waiter {
     void (*done)(struct partition_waiter *waiter, struct err err);
 };
 
-/* Someone who wants to know when the high watermark moves. */
+/* Someone who wants to know when the high watermark moves, or the last stable offset. */
 struct partition_watch {
     struct list link;
+    bool is_committed_only; /* tell of the last stable offset; set while not watching */
     /* Under the partition's lock. size: about so many more bytes can be read; 0 when closed. */
     void (*moved)(struct partition_watch *watch, int64_t size);
 };
@@ -91,10 +98,12 @@ void partition_fail_waiters(struct partition *partition);
 
 enum append_verdict {
     APPEND_DONE,
-    APPEND_DUPLICATE,    /* stored earlier; offsets say where */
-    APPEND_OUT_OF_ORDER, /* the producer's sequence has a gap */
-    APPEND_FENCED,       /* a newer epoch of the producer has written */
-    APPEND_FAILED        /* err says why */
+    APPEND_DUPLICATE,          /* stored earlier; offsets say where */
+    APPEND_OUT_OF_ORDER,       /* the producer's sequence has a gap */
+    APPEND_FENCED,             /* a newer epoch of the producer has written */
+    APPEND_NOT_IN_TRANSACTION, /* see struct append_guard; or none where one is open */
+    APPEND_COORDINATOR_FENCED, /* the marker of a coordinator that another has replaced */
+    APPEND_FAILED              /* err says why */
 };
 
 struct append_result {
@@ -106,11 +115,59 @@ struct append_result {
 };
 
 /*
+ * What was seen of a producer before the coordinator was asked whether the partition is in its
+ * transaction (KIP-890). The answer may be older than a marker that was written meanwhile; an
+ * append that would begin a transaction is refused when one was.
+ */
+struct append_guard {
+    int64_t marker_offset;
+    bool is_open;        /* a transaction is open: nobody need be asked */
+    bool starts_at_zero; /* set by the caller: an unknown producer begins at sequence 0 */
+};
+
+void partition_guard(struct partition *partition, const struct batch_header *header,
+                     struct append_guard *guard);
+
+/*
  * Appends one validated batch, patching offset and epoch in its bytes. bytes holds header->size
- * bytes and is not needed afterwards. Any thread.
+ * bytes and is not needed afterwards. guard: for transactional batches of clients, else NULL. Any
+ * thread.
  */
 void partition_append(struct partition *partition, uint8_t *bytes, struct batch_header *header,
-                      struct append_result *result, struct diag *diag);
+                      const struct append_guard *guard, struct append_result *result,
+                      struct diag *diag);
+
+/* The end of a producer's transaction in one partition. */
+struct transaction_marker {
+    int64_t producer_id;
+    int16_t producer_epoch;
+    int16_t transaction_version; /* 2: the epoch must be above that of the records (KIP-890) */
+    int32_t coordinator_epoch;
+    bool is_commit;
+};
+
+/*
+ * Appends a transaction marker. Verdicts: DONE, FENCED (the epoch is too old), COORDINATOR_FENCED,
+ * FAILED. A marker sent again is appended again and decides nothing. Any thread.
+ */
+void partition_append_marker(struct partition *partition, const struct transaction_marker *marker,
+                             struct append_result *result, struct diag *diag);
+
+/* One producer that the partition remembers: the answer to DescribeProducers. */
+struct partition_producer {
+    struct producer_view view;
+    int64_t first_offset; /* of its open transaction; -1: none */
+};
+
+/* All of them, in arena memory. ERR_NO_MEMORY. */
+MUST_USE struct err partition_list_producers(struct partition *partition, struct arena *arena,
+                                             struct partition_producer **out, size_t *count);
+
+/* The aborted transactions with records from `from` on and below `below`; as
+ * transaction_index_collect. */
+MUST_USE struct err partition_collect_aborted(struct partition *partition, int64_t from,
+                                              int64_t below, struct arena *arena,
+                                              struct aborted_transaction **out, size_t *count);
 
 /*
  * Waits for durability. True: it is there already, or err says that it never will be; done is not
@@ -130,7 +187,7 @@ int64_t partition_high_watermark(const struct partition *partition);
 struct partition_offsets {
     int64_t start;
     int64_t high_watermark;
-    int64_t stable; /* last stable offset: equal to the high watermark without open transactions */
+    int64_t stable; /* last stable offset: equal to the high watermark where all is decided */
     int64_t end;
 };
 

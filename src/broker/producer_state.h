@@ -2,7 +2,8 @@
  * producer_state: what a partition remembers of its idempotent producers (KIP-98).
  *
  * For each producer id: its epoch and the last five batches, so that a batch sent again is answered
- * with the offset it already has, and one that does not follow its predecessor is refused.
+ * with the offset it already has, and one that does not follow its predecessor is refused. The end
+ * of a transaction raises the epoch (KIP-890) and sequences begin at 0 again.
  *
  * Invariants:
  *  1. An entry's batches are of its epoch, oldest first, and each follows the one before in
@@ -27,7 +28,9 @@
 
 struct producer_state {
     struct map entries; /* by the 8 bytes of the id */
-    struct list order;  /* of all entries, by their last batch, oldest first */
+    struct list order;  /* of the entries without an open transaction, by their last batch, oldest
+                           first: those may be forgotten */
+    struct list busy;   /* of the others */
 };
 
 /* What became of an append, or would become of it. */
@@ -61,12 +64,39 @@ enum producer_verdict producer_state_check(const struct producer_state *state,
 MUST_USE struct err producer_state_update(struct producer_state *state,
                                           const struct batch_header *header, int64_t now_ms);
 
-/* Makes sure that producer_state_update for this header cannot fail; forgets the oldest entry where
- * there are too many. ERR_NO_MEMORY. */
+/*
+ * Makes sure that producer_state_update or producer_state_mark for this header cannot fail; forgets
+ * the oldest entry where there are too many. ERR_NO_MEMORY.
+ */
 MUST_USE struct err producer_state_prepare(struct producer_state *state,
                                            const struct batch_header *header, int64_t now_ms);
 
-/* Forgets producers silent since before_ms; returns how many. */
+/* What is known of one producer. */
+struct producer_view {
+    int64_t producer_id;
+    int16_t epoch;             /* -1: it never wrote here, or was forgotten */
+    int32_t last_sequence;     /* -1: none in this epoch */
+    int64_t update_ms;         /* when it last wrote; -1: unknown */
+    int32_t coordinator_epoch; /* of its last transaction marker; -1: none */
+    int64_t marker_offset;     /* where that lies, unless replayed from a snapshot; -1 */
+};
+
+void producer_state_view(const struct producer_state *state, int64_t producer_id,
+                         struct producer_view *view);
+
+/* The next producer at or after *position (0 at first), which moves on; false at the end. */
+bool producer_state_next(const struct producer_state *state, size_t *position,
+                         struct producer_view *view);
+
+/*
+ * Remembers a transaction marker that was appended or is being replayed: the producer's epoch
+ * becomes the marker's, and with a new epoch its sequences begin anew. Prepared.
+ */
+void producer_state_mark(struct producer_state *state, const struct batch_header *header,
+                         int32_t coordinator_epoch, int64_t now_ms);
+
+/* Forgets producers silent since before_ms, but those with an open transaction; returns how many.
+ */
 size_t producer_state_expire(struct producer_state *state, int64_t before_ms);
 
 /* Forgets all. */
@@ -76,14 +106,18 @@ void producer_state_clear(struct producer_state *state);
  * Appends the state as bytes, for a snapshot:
  *
  *     version (1) | entry count (4) | entries, oldest first: id (8) epoch (2) last update ms (8)
- * batch count (1) batches: first sequence (4) last sequence (4) base offset (8) last offset (8)
+ *                   coordinator epoch (4) in a transaction (1) batch count (1)
+ *                   batches: first sequence (4) last sequence (4) base offset (8) last offset (8)
  *                            timestamp (8)
  *
  * all most significant byte first; storage adds checksum and offset.
  */
 MUST_USE struct err producer_state_write(const struct producer_state *state, struct buf *out);
 
-/* Replaces the state by a snapshot's. ERR_CORRUPT leaves it empty; also ERR_NO_MEMORY. */
-MUST_USE struct err producer_state_read(struct producer_state *state, struct span bytes);
+/*
+ * Replaces the state by a snapshot's, taking its bytes off the front of *bytes. ERR_CORRUPT leaves
+ * the state empty; also ERR_NO_MEMORY.
+ */
+MUST_USE struct err producer_state_read(struct producer_state *state, struct span *bytes);
 
 #endif

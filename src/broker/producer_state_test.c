@@ -104,7 +104,10 @@ static void snapshot_gives_the_same_answers(void **state)
             update(producers, make(id, (int16_t)(id % 3), i, 1, id * 10 + i));
     }
     assert_false(err_failed(producer_state_write(producers, &bytes)));
-    assert_false(err_failed(producer_state_read(&copy, buf_span(&bytes))));
+    assert_false(err_failed(buf_append(&bytes, "next", 4)));
+    struct span rest = buf_span(&bytes);
+    assert_false(err_failed(producer_state_read(&copy, &rest)));
+    assert_int_equal(rest.size, 4);
     for (int64_t id = 1; id <= 100; id++) {
         for (int32_t first = 0; first < 8; first++) {
             struct batch_header header = make(id, (int16_t)(id % 3), first, 1, -1);
@@ -129,7 +132,8 @@ static void damaged_snapshot_is_refused_at_every_length(void **state)
     update(producers, make(8, 0, 0, 5, 0));
     assert_false(err_failed(producer_state_write(producers, &bytes)));
     for (size_t size = 0; size < bytes.size; size++) {
-        assert_true(err_is(producer_state_read(&copy, span_make(bytes.data, size)), ERR_CORRUPT));
+        struct span cut = span_make(bytes.data, size);
+        assert_true(err_is(producer_state_read(&copy, &cut), ERR_CORRUPT));
         assert_int_equal(copy.entries.count, 0);
     }
     producer_state_deinit(&copy);
@@ -141,14 +145,59 @@ static void silent_producers_expire_and_others_stay(void **state)
     struct producer_state *producers = *state;
     for (int64_t id = 0; id < 50; id++) {
         struct batch_header header = make(id, 0, 0, 1, 0);
+        header.attributes = id == 3 ? BATCH_TRANSACTIONAL : 0;
         assert_false(err_failed(producer_state_update(producers, &header, id)));
     }
     size_t expired = 0;
     for (int pass = 0; pass < 3; pass++)
         expired += producer_state_expire(producers, 25);
-    assert_int_equal(expired, 25);
-    assert_int_equal(producers->entries.count, 25);
+    assert_int_equal(expired, 24); /* all but the one with an open transaction */
+    assert_int_equal(producers->entries.count, 26);
     assert_int_equal(check(producers, make(30, 0, 0, 1, -1), NULL), PRODUCER_DUPLICATE);
+}
+
+static void mark(struct producer_state *state, int64_t id, int16_t epoch, int64_t offset)
+{
+    struct batch_header header = make(id, epoch, BATCH_NO_SEQUENCE, 1, offset);
+    header.attributes = BATCH_CONTROL | BATCH_TRANSACTIONAL;
+    assert_false(err_failed(producer_state_prepare(state, &header, 1000)));
+    producer_state_mark(state, &header, 4, 1000);
+}
+
+static void marker_with_a_new_epoch_begins_sequences_anew(void **state)
+{
+    struct producer_state *producers = *state;
+    struct producer_view view;
+    update(producers, make(7, 3, 0, 5, 0));
+    mark(producers, 7, 4, 5);
+    producer_state_view(producers, 7, &view);
+    assert_int_equal(view.epoch, 4);
+    assert_int_equal(view.last_sequence, -1);
+    assert_int_equal(view.coordinator_epoch, 4);
+    assert_int_equal(view.marker_offset, 5);
+    assert_int_equal(check(producers, make(7, 3, 5, 1, -1), NULL), PRODUCER_FENCED);
+    assert_int_equal(check(producers, make(7, 4, 5, 1, -1), NULL), PRODUCER_OUT_OF_ORDER);
+    assert_int_equal(check(producers, make(7, 4, 0, 1, -1), NULL), PRODUCER_IN_ORDER);
+}
+
+static void marker_of_the_same_epoch_keeps_sequences(void **state)
+{
+    struct producer_state *producers = *state;
+    update(producers, make(7, 3, 0, 5, 0));
+    mark(producers, 7, 3, 5);
+    assert_int_equal(check(producers, make(7, 3, 5, 1, -1), NULL), PRODUCER_IN_ORDER);
+    assert_int_equal(check(producers, make(7, 3, 6, 1, -1), NULL), PRODUCER_OUT_OF_ORDER);
+}
+
+static void prepared_but_never_written_counts_as_unknown(void **state)
+{
+    struct producer_state *producers = *state;
+    struct batch_header header = make(7, 3, 9, 1, -1);
+    struct producer_view view;
+    size_t position = 0;
+    assert_false(err_failed(producer_state_prepare(producers, &header, 1000)));
+    assert_int_equal(check(producers, make(7, 1, 4, 1, -1), NULL), PRODUCER_IN_ORDER);
+    assert_false(producer_state_next(producers, &position, &view));
 }
 
 static void producer_that_wrote_longest_ago_makes_room(void **state)
@@ -174,7 +223,8 @@ static void order_of_producers_outlives_a_snapshot(void **state)
         update(producers, make(id, 0, 0, 1, id));
     update(producers, make(0, 0, 1, 1, PRODUCER_COUNT_MAX));
     assert_false(err_failed(producer_state_write(producers, &bytes)));
-    assert_false(err_failed(producer_state_read(producers, buf_span(&bytes))));
+    struct span rest = buf_span(&bytes);
+    assert_false(err_failed(producer_state_read(producers, &rest)));
     update(producers, make(PRODUCER_COUNT_MAX, 0, 0, 1, 0));
     assert_int_equal(check(producers, make(0, 0, 1, 1, -1), NULL), PRODUCER_DUPLICATE);
     assert_int_equal(check(producers, make(1, 0, 0, 1, -1), NULL), PRODUCER_IN_ORDER);
@@ -192,6 +242,9 @@ int main(void)
         TEST(snapshot_gives_the_same_answers),
         TEST(damaged_snapshot_is_refused_at_every_length),
         TEST(silent_producers_expire_and_others_stay),
+        TEST(marker_with_a_new_epoch_begins_sequences_anew),
+        TEST(marker_of_the_same_epoch_keeps_sequences),
+        TEST(prepared_but_never_written_counts_as_unknown),
         TEST(producer_that_wrote_longest_ago_makes_room),
         TEST(order_of_producers_outlives_a_snapshot),
     };

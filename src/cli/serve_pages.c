@@ -6,6 +6,7 @@
  * kafka_network_requestmetrics...), so that dashboards made for them work.
  */
 #include "cli/serve.h"
+#include "coord/transactions.h"
 #include "wire/api_table.h"
 
 static void say(struct http_page *page, const char *sentence)
@@ -235,6 +236,19 @@ static struct err print_groups(struct buf *out, struct serve *serve)
     return buf_print(out, "kafka_coordinator_group_members %lld\n", (long long)counts.members);
 }
 
+static struct err print_transactions(struct buf *out, struct serve *serve)
+{
+    struct transaction_counts counts;
+    transactions_count(coord_transactions(serve->coord), &counts);
+    TRY(print_head(out, "headrace_transactional_ids", "gauge",
+                   "Transactional ids, by the state of their transaction."));
+    for (int state = 0; state < TRANSACTION_DEAD; state++)
+        TRY(buf_print(out, "headrace_transactional_ids{state=\"%s\"} %lld\n",
+                      transaction_state_name((enum transaction_state)state),
+                      (long long)counts.by_state[state]));
+    return ERR_NONE;
+}
+
 static struct err print_value(struct buf *out, const char *name, const char *type, const char *help,
                               uint64_t value)
 {
@@ -274,6 +288,7 @@ static struct err print_metrics(struct buf *out, struct serve *serve)
     TRY(print_storage(out, serve));
     TRY(print_apis(out, serve->api));
     TRY(print_topics(out, serve->broker));
+    TRY(print_transactions(out, serve));
     return print_groups(out, serve);
 }
 

@@ -8,7 +8,14 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "broker/admin.h"
-#include "coord/coord_internal.h"
+#include "coord/offsets_internal.h"
+#include "coord/transactions.h"
+
+static const struct state_topic_kind state_kind = {
+    .name = TOPIC_OFFSETS,
+    .partition_count = CONFIG_OFFSETS_TOPIC_NUM_PARTITIONS,
+    .segment_size = CONFIG_OFFSETS_TOPIC_SEGMENT_BYTES,
+};
 
 void coord_lock(struct coord *coord)
 {
@@ -39,10 +46,18 @@ void coord_step(struct coord *coord)
     if (!coord->is_closed)
         wheel_advance(&coord->wheel, clock_mono_ms(coord->clock));
     coord_unlock(coord);
+    transactions_step(coord->transactions);
+}
+
+struct transactions *coord_transactions(struct coord *coord)
+{
+    CHECK_MAGIC(coord, COORD_MAGIC);
+    return coord->transactions;
 }
 
 int64_t coord_wait_ms(struct coord *coord)
 {
+    int64_t transactions_ms = transactions_wait_ms(coord->transactions);
     coord_lock(coord);
     int64_t now_ms = clock_mono_ms(coord->clock);
     int64_t wait_ms = coord->is_closed ? -1 : wheel_wait_ms(&coord->wheel);
@@ -52,7 +67,8 @@ int64_t coord_wait_ms(struct coord *coord)
         wait_ms = left_ms > 0 ? left_ms : 0;
     }
     os_mutex_unlock(&coord->lock);
-    return wait_ms;
+    bool is_later = wait_ms < 0 || (transactions_ms >= 0 && transactions_ms < wait_ms);
+    return is_later ? transactions_ms : wait_ms;
 }
 
 struct err coord_create(const struct coord_setup *setup, struct coord **out)
@@ -73,14 +89,16 @@ struct err coord_create(const struct coord_setup *setup, struct coord **out)
     os_mutex_init(&coord->lock);
     wheel_init(&coord->wheel, clock_mono_ms(os->clock));
     map_init(&coord->groups, coord->seed);
+    map_init(&coord->transactional_offsets, coord->seed);
     timer_init(&coord->expiry, offsets_expire_fired);
-    coord->topic = broker_find_topic(setup->broker, span_text(TOPIC_OFFSETS));
-    coord->partition_count = coord->topic == NULL ? 0 : topic_partition_count(coord->topic);
-    atomic_init(&coord->is_prepared, coord->topic != NULL);
-    coord->loads = calloc((size_t)coord->partition_count + 1, sizeof *coord->loads);
-    if (coord->loads == NULL) {
+    struct transactions_setup transactions_setup = {
+        .broker = setup->broker, .coord = coord, .wake = setup->wake, .context = setup->context};
+    struct err err = state_topic_init(&coord->state, setup->broker, &state_kind);
+    if (!err_failed(err))
+        err = transactions_create(&transactions_setup, &coord->transactions);
+    if (err_failed(err)) {
         coord_destroy(coord);
-        return err_make(ERR_NO_MEMORY);
+        return err;
     }
     coord_set_timer(coord, &coord->expiry,
                     config_number(coord->config, CONFIG_OFFSETS_RETENTION_CHECK_INTERVAL_MS));
@@ -107,6 +125,7 @@ void coord_close(struct coord *coord)
     while ((entry = map_next(&coord->groups, &position)) != NULL)
         send_home(entry->value);
     coord_unlock(coord);
+    transactions_close(coord->transactions);
 }
 
 void coord_destroy(struct coord *coord)
@@ -114,97 +133,29 @@ void coord_destroy(struct coord *coord)
     if (coord == NULL)
         return;
     CHECK_MAGIC(coord, COORD_MAGIC);
+    transactions_destroy(coord->transactions);
     size_t position = 0;
     const struct map_entry *entry;
     while ((entry = map_next(&coord->groups, &position)) != NULL)
         group_destroy(entry->value);
     map_deinit(&coord->groups);
+    offsets_transactions_clear(coord);
     timer_cancel(&coord->expiry);
-    topic_unref(coord->topic);
-    free(coord->loads);
+    state_topic_deinit(&coord->state);
     os_mutex_deinit(&coord->lock);
     coord->magic = 0;
     free(coord);
 }
 
-/* Makes __consumer_offsets, configured as Kafka does, unless it is just being made. */
-static struct err make_topic(struct coord *coord, int64_t *commit, struct diag *diag)
-{
-    struct topic_overrides overrides = {0};
-    const char *segment_bytes = config_text(coord->config, CONFIG_OFFSETS_TOPIC_SEGMENT_BYTES);
-    struct err err =
-        topic_overrides_set(&overrides, span_text("cleanup.policy"), span_text("compact"), diag);
-    if (!err_failed(err))
-        err = topic_overrides_set(&overrides, span_text("segment.bytes"), span_text(segment_bytes),
-                                  diag);
-    if (err_failed(err)) {
-        topic_overrides_deinit(&overrides);
-        return err;
-    }
-    struct admin_create create = {
-        .name = span_text(TOPIC_OFFSETS),
-        .partition_count =
-            (int32_t)config_number(coord->config, CONFIG_OFFSETS_TOPIC_NUM_PARTITIONS),
-        .overrides = &overrides,
-        .is_internal = true,
-    };
-    struct topic *topic;
-    err = admin_create_topic(coord->broker, &create, &topic, commit, diag);
-    if (!err_failed(err))
-        topic_unref(topic);
-    return err_is(err, ERR_EXISTS) ? ERR_NONE : err;
-}
-
-/* Takes in the topic (a reference) and the states of its partitions, unless another thread has. */
-static void adopt_topic(struct coord *coord, struct topic *topic, enum load_state *loads,
-                        int32_t count)
-{
-    coord_lock(coord);
-    bool is_first = coord->topic == NULL;
-    if (is_first) {
-        free(coord->loads);
-        coord->loads = loads;
-        coord->partition_count = count;
-        coord->topic = topic;
-        atomic_store(&coord->is_prepared, true);
-    }
-    coord_unlock(coord);
-    if (!is_first) {
-        free(loads);
-        topic_unref(topic);
-    }
-}
-
 struct err coord_prepare(struct coord *coord, int64_t *commit, struct diag *diag)
 {
     CHECK_MAGIC(coord, COORD_MAGIC);
-    if (atomic_load(&coord->is_prepared))
-        return ERR_NONE;
-    struct span name = span_text(TOPIC_OFFSETS);
-    struct topic *topic = broker_find_topic(coord->broker, name);
-    if (topic == NULL) {
-        TRY(make_topic(coord, commit, diag));
-        topic = broker_find_topic(coord->broker, name);
-    }
-    if (topic == NULL)
-        return err_make(ERR_AGAIN);
-    int32_t count = topic_partition_count(topic);
-    enum load_state *loads = calloc((size_t)count, sizeof *loads);
-    if (loads == NULL) {
-        topic_unref(topic);
-        return err_make(ERR_NO_MEMORY);
-    }
-    for (int32_t i = 0; i < count; i++)
-        loads[i] = LOAD_DONE; /* new, so there is nothing to load */
-    adopt_topic(coord, topic, loads, count);
-    return ERR_NONE;
+    return state_topic_prepare(&coord->state, commit, diag);
 }
 
 struct partition *coord_partition(struct coord *coord, int32_t index)
 {
-    struct partition *partition = topic_partition(coord->topic, index);
-    CHECK(partition != NULL);
-    return partition;
+    return state_topic_partition(&coord->state, index);
 }
 
 void coord_commit_fill(const struct group *group, int64_t end_offset, struct coord_commit *commit)
@@ -215,6 +166,25 @@ void coord_commit_fill(const struct group *group, int64_t end_offset, struct coo
         .partition = partition, .topic = partition->topic, .end_offset = end_offset};
 }
 
+int16_t coord_group_partition(struct coord *coord, struct span group_id,
+                              struct partition **partition)
+{
+    struct group *group;
+    int64_t unused; /* only who asks for the coordinator waits; others come again */
+    if (group_id.size == 0)
+        return KAFKA_INVALID_GROUP_ID;
+    if (err_failed(coord_prepare(coord, &unused, NULL)))
+        return KAFKA_COORDINATOR_NOT_AVAILABLE;
+    coord_lock(coord);
+    int16_t code = coord_find_group(coord, group_id, false, &group);
+    if (code == KAFKA_NONE) {
+        *partition = coord_partition(coord, hash_partition(group_id, coord->state.partition_count));
+        topic_ref((*partition)->topic);
+    }
+    coord_unlock(coord);
+    return code;
+}
+
 int16_t coord_find_group(struct coord *coord, struct span group_id, bool is_wanted,
                          struct group **out)
 {
@@ -223,13 +193,12 @@ int16_t coord_find_group(struct coord *coord, struct span group_id, bool is_want
         return KAFKA_COORDINATOR_NOT_AVAILABLE;
     if (group_id.size == 0 && is_wanted)
         return KAFKA_INVALID_GROUP_ID;
-    if (coord->topic == NULL) /* so there is no group either */
+    if (!atomic_load(&coord->state.is_ready)) /* so there is no group either */
         return is_wanted ? KAFKA_COORDINATOR_NOT_AVAILABLE : KAFKA_NONE;
-    int32_t index = hash_partition(group_id, coord->partition_count);
-    if (coord->loads[index] == LOAD_FAILED)
-        return KAFKA_COORDINATOR_NOT_AVAILABLE;
-    if (coord->loads[index] != LOAD_DONE)
-        return KAFKA_COORDINATOR_LOAD_IN_PROGRESS;
+    int32_t index;
+    int16_t code = state_topic_locate(&coord->state, group_id, &index);
+    if (code != KAFKA_NONE)
+        return code;
     *out = map_get(&coord->groups, group_id);
     if (*out != NULL || !is_wanted)
         return KAFKA_NONE;
@@ -255,9 +224,10 @@ void coord_drop_group(struct coord *coord, struct group *group)
 static struct err load_partition(struct coord *coord, int32_t index, struct diag *diag)
 {
     struct coord_loading loading = {.coord = coord, .partition_index = index};
+    const struct internal_visitor visitor = {
+        .context = &loading, .record = group_log_visit, .marker = group_log_visit_marker};
     arena_init(&loading.arena, INTERNAL_BATCH_SIZE_MAX);
-    struct err err =
-        internal_log_replay(coord_partition(coord, index), group_log_visit, &loading, diag);
+    struct err err = internal_log_replay(coord_partition(coord, index), &visitor, diag);
     arena_deinit(&loading.arena);
     return diag_wrap(diag, err, "loading %s-%d", TOPIC_OFFSETS, index);
 }
@@ -289,20 +259,15 @@ static void start_groups(struct coord *coord, int32_t index)
 struct err coord_load_step(struct coord *coord, bool *is_more, struct diag *diag)
 {
     CHECK_MAGIC(coord, COORD_MAGIC);
-    int32_t index = 0;
+    int32_t index;
     coord_lock(coord);
-    while (index < coord->partition_count && coord->loads[index] != LOAD_WAITING)
-        index++;
-    bool is_found = index < coord->partition_count && !coord->is_closed;
-    if (is_found)
-        coord->loads[index] = LOAD_RUNNING;
+    *is_more = !coord->is_closed && state_topic_begin_load(&coord->state, &index);
     coord_unlock(coord);
-    *is_more = is_found;
-    if (!is_found)
-        return ERR_NONE;
+    if (!*is_more) /* transactions last: their markers decide on groups' offsets */
+        return transactions_load_step(coord->transactions, is_more, diag);
     struct err err = load_partition(coord, index, diag);
     coord_lock(coord);
-    coord->loads[index] = err_failed(err) ? LOAD_FAILED : LOAD_DONE;
+    state_topic_end_load(&coord->state, index, !err_failed(err));
     if (!err_failed(err))
         start_groups(coord, index);
     coord_unlock(coord);
@@ -431,10 +396,8 @@ struct err coord_list_groups(struct coord *coord, const struct list_groups_reque
             is_type_wanted && filter_allows(request->states_filter, request->states_filter_count,
                                             group_state_name((enum group_state)i));
     coord_lock(coord);
-    for (int32_t i = 0; i < coord->partition_count; i++) {
-        if (coord->loads[i] != LOAD_DONE && coord->loads[i] != LOAD_FAILED)
-            response->error_code = KAFKA_COORDINATOR_LOAD_IN_PROGRESS;
-    }
+    if (!state_topic_is_loaded(&coord->state))
+        response->error_code = KAFKA_COORDINATOR_LOAD_IN_PROGRESS;
     if (coord->is_closed)
         response->error_code = KAFKA_COORDINATOR_NOT_AVAILABLE;
     struct err err = ERR_NONE;

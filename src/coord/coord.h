@@ -1,5 +1,5 @@
 /*
- * coord: the coordinator of consumer groups.
+ * coord: the coordinator of consumer groups, and through coord_transactions that of transactions.
  *
  * Groups live on partitions of __consumer_offsets by the hash of their names. While a partition's
  * records are being loaded (coord_load_step), its groups answer COORDINATOR_LOAD_IN_PROGRESS.
@@ -23,6 +23,7 @@
 #include "wire/sync_group.h"
 
 struct coord;
+struct transactions;
 
 struct coord_setup {
     struct broker *broker;
@@ -46,7 +47,10 @@ void coord_destroy(struct coord *coord);
  */
 MUST_USE struct err coord_load_step(struct coord *coord, bool *is_more, struct diag *diag);
 
-/* Lets timers fire: session timeouts, rebalance deadlines, expiry of offsets. */
+/* The coordinator of transactions, which lives as long as this one: see transactions.h. */
+struct transactions *coord_transactions(struct coord *coord);
+
+/* Lets timers fire: session timeouts, rebalance deadlines, expiry of offsets; transactions'. */
 void coord_step(struct coord *coord);
 
 /* Milliseconds until coord_step has something to do; -1: nothing is due. */
@@ -96,15 +100,22 @@ struct coord_commit {
     int64_t end_offset;
 };
 
+/* The transaction that a commit is part of. */
+struct coord_transaction {
+    int64_t producer_id;
+    int16_t producer_epoch;
+    struct append_guard guard; /* of the group's partition: see coord_group_partition */
+};
+
 /*
  * Commits offsets. Topics are named in request->topics (ids were resolved by the caller; a null
- * name is unknown). Fills response->topics in arena memory.
+ * name is unknown). transaction: NULL, or what the offsets wait for; the producer was found to be
+ * in it. Fills response->topics in arena memory.
  */
-MUST_USE struct err coord_commit_offsets(struct coord *coord,
-                                         const struct offset_commit_request *request,
-                                         struct arena *arena,
-                                         struct offset_commit_response *response,
-                                         struct coord_commit *commit);
+MUST_USE struct err
+coord_commit_offsets(struct coord *coord, const struct offset_commit_request *request,
+                     const struct coord_transaction *transaction, struct arena *arena,
+                     struct offset_commit_response *response, struct coord_commit *commit);
 
 /* The offsets of one group: those asked for, or with topics_count -1 all. In arena memory. */
 MUST_USE struct err coord_fetch_offsets(struct coord *coord,
@@ -128,6 +139,21 @@ MUST_USE struct err coord_list_groups(struct coord *coord,
 
 /* Deletes an empty group and its offsets. Returns Kafka's error code. */
 int16_t coord_delete_group(struct coord *coord, struct span group_id, struct coord_commit *commit);
+
+/*
+ * The partition of the offsets topic that the group belongs to, with a reference to its topic that
+ * the caller gives up. Kafka's code: KAFKA_NONE, or not available, or loading.
+ */
+int16_t coord_group_partition(struct coord *coord, struct span group_id,
+                              struct partition **partition);
+
+/*
+ * Appends a transaction marker to any partition; on one of the offsets topic what the transaction
+ * committed there counts from then on, or is gone. Verdicts as partition_append_marker's; FAILED
+ * with ERR_AGAIN while the partition's groups are being loaded.
+ */
+void coord_append_marker(struct coord *coord, struct partition *partition,
+                         const struct transaction_marker *marker, struct append_result *result);
 
 /* A topic is gone: so are the offsets committed for it. */
 void coord_forget_topic(struct coord *coord, struct span topic);

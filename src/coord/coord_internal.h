@@ -12,15 +12,15 @@
 
 #include "broker/internal_log.h"
 #include "coord/group.h"
+#include "coord/state_topic.h"
 #include "wire/error_code.h"
 
 #define COORD_MAGIC 0x434f4f52U /* "COOR" */
 
-enum load_state { LOAD_WAITING, LOAD_RUNNING, LOAD_DONE, LOAD_FAILED };
-
 struct coord {
     uint32_t magic;
     struct coord_setup setup;
+    struct transactions *transactions; /* with a lock and a table of their own */
     struct broker *broker;
     const struct os_clock *clock;
     const struct config *config;
@@ -29,11 +29,9 @@ struct coord {
     struct wheel wheel;
     int64_t promised_ms; /* monotonic time until which coord_wait_ms told its caller to sleep */
     struct map groups;
+    struct map transactional_offsets; /* see offsets_transaction.c */
     struct timer expiry;
-    atomic_bool is_prepared; /* without the lock: topic is there */
-    struct topic *topic;     /* __consumer_offsets, or NULL while nobody needed it */
-    enum load_state *loads;  /* by partition */
-    int32_t partition_count;
+    struct state_topic state; /* __consumer_offsets */
     bool is_closed;
 };
 
@@ -89,7 +87,7 @@ void membership_remove(struct group *group, struct member *member);
 /* offsets.c */
 void offsets_clear(struct group *group);
 MUST_USE struct err offsets_replay(struct group *group, struct span topic, int32_t partition,
-                                   const struct record *record);
+                                   const struct batch_header *header, const struct record *record);
 /* Adds a tombstone for each of the group's offsets. */
 MUST_USE struct err offsets_add_tombstones(struct group *group, struct internal_batch *batch);
 
@@ -104,8 +102,11 @@ MUST_USE struct err group_log_write(struct group *group, int64_t *end_offset);
 MUST_USE struct err group_log_add_tombstone(struct group *group, struct internal_batch *batch);
 MUST_USE struct err group_log_add_offset_tombstone(struct group *group, struct span topic,
                                                    int32_t partition, struct internal_batch *batch);
-/* Visits one record of __consumer_offsets while loading; context: struct coord_loading. */
-MUST_USE struct err group_log_visit(void *context, const struct record *record);
+/* What loading __consumer_offsets finds; context: struct coord_loading. */
+MUST_USE struct err group_log_visit(void *context, const struct batch_header *header,
+                                    const struct record *record);
+MUST_USE struct err group_log_visit_marker(void *context, const struct batch_header *header,
+                                           bool is_commit);
 
 struct coord_loading {
     struct coord *coord;

@@ -214,7 +214,7 @@ static struct err visit_group(struct coord_loading *loading, struct reader *key,
 }
 
 static struct err visit_offset(struct coord_loading *loading, struct reader *key,
-                               const struct record *record)
+                               const struct batch_header *header, const struct record *record)
 {
     struct offset_commit_key decoded;
     TRY(offset_commit_key_decode(key, 0, &loading->arena, &decoded));
@@ -222,10 +222,21 @@ static struct err visit_offset(struct coord_loading *loading, struct reader *key
     TRY(loading_group(loading, decoded.group, !span_is_null(record->value), &group));
     if (group == NULL || decoded.topic.size > TOPIC_NAME_SIZE_MAX)
         return ERR_NONE;
-    return offsets_replay(group, decoded.topic, decoded.partition, record);
+    return offsets_replay(group, decoded.topic, decoded.partition, header, record);
 }
 
-struct err group_log_visit(void *context, const struct record *record)
+struct err group_log_visit_marker(void *context, const struct batch_header *header, bool is_commit)
+{
+    struct coord_loading *loading = context;
+    coord_lock(loading->coord);
+    offsets_transaction_end(loading->coord, loading->partition_index, header->producer_id,
+                            is_commit, batch_last_offset(header) + 1);
+    coord_unlock(loading->coord);
+    return ERR_NONE;
+}
+
+struct err group_log_visit(void *context, const struct batch_header *header,
+                           const struct record *record)
 {
     struct coord_loading *loading = context;
     struct reader key;
@@ -236,7 +247,7 @@ struct err group_log_visit(void *context, const struct record *record)
     struct err err = ERR_NONE;
     coord_lock(loading->coord);
     if (type == OFFSET_COMMIT_KEY_TYPE || type == 0)
-        err = visit_offset(loading, &key, record);
+        err = visit_offset(loading, &key, header, record);
     else if (type == GROUP_METADATA_KEY_TYPE)
         err = visit_group(loading, &key, record);
     coord_unlock(loading->coord); /* other kinds belong to protocols not served here */

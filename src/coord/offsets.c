@@ -9,6 +9,7 @@
  *   offsets_fetch.c    what is `shown` goes out
  *   offsets_delete.c   offsets go because somebody says so: a request, or their topic's end
  *   offsets_expire.c   offsets go because their time is over
+ *   offsets_transaction.c   offsets of a transaction wait for its end, then become `latest`
  *
  * This file keeps the table of a group's offsets that they share, and fills it at a start.
  *
@@ -58,6 +59,8 @@ struct committed *offsets_find(const struct group *group, struct span topic, int
 
 static void committed_free(struct committed *committed)
 {
+    LIST_EACH (&committed->pending, link)
+        pending_offset_destroy(LIST_ENTRY(link, struct pending_offset, in_committed));
     blob_free(&committed->key);
     blob_free(&committed->shown.metadata);
     blob_free(&committed->latest.metadata);
@@ -103,6 +106,7 @@ struct err offsets_find_or_make(struct group *group, struct span topic, int32_t 
         return err_make(ERR_NO_MEMORY);
     committed->shown.offset = -1;
     committed->latest.offset = -1;
+    list_init(&committed->pending);
     struct err err = blob_copy(key_make(bytes, topic, partition), &committed->key);
     if (!err_failed(err))
         err = map_put(&group->offsets, committed->key, committed);
@@ -138,6 +142,12 @@ void offsets_set_latest(const struct group *group, struct committed *committed,
     committed->latest_end = end_offset;
 }
 
+bool offsets_is_empty(const struct committed *committed)
+{
+    return committed->shown.offset < 0 && committed->latest_end == 0 &&
+           list_is_empty(&committed->pending);
+}
+
 /* Whether the topic still is the one the offset was committed for; a zero id matches any. */
 static bool topic_is_same(const struct coord *coord, struct span name, struct uuid id)
 {
@@ -147,8 +157,38 @@ static bool topic_is_same(const struct coord *coord, struct span name, struct uu
     return is_same;
 }
 
+/* A commit in a transaction: it waits for the marker that comes later in the log. */
+static struct err replay_pending(struct group *group, struct committed *committed,
+                                 const struct committed_value *value, int64_t producer_id)
+{
+    struct offsets_transaction *transaction;
+    struct pending_offset *pending;
+    struct list taken;
+    list_init(&taken);
+    TRY(offsets_transaction_begin(group->coord, group->partition_index, producer_id, &transaction));
+    TRY(pending_offset_create(group, committed, value, &pending));
+    list_append(&taken, &pending->in_transaction);
+    offsets_transaction_take(transaction, &taken, value->record_end);
+    return ERR_NONE;
+}
+
+static struct err replay_value(struct group *group, struct span topic, int32_t partition,
+                               const struct committed_value *value, int64_t producer_id)
+{
+    struct committed *committed;
+    TRY(offsets_find_or_make(group, topic, partition, &committed));
+    if (producer_id >= 0)
+        return replay_pending(group, committed, value, producer_id);
+    struct span metadata;
+    TRY(blob_copy(value->metadata, &metadata));
+    blob_free(&committed->shown.metadata);
+    committed->shown = *value;
+    committed->shown.metadata = metadata;
+    return ERR_NONE;
+}
+
 struct err offsets_replay(struct group *group, struct span topic, int32_t partition,
-                          const struct record *record)
+                          const struct batch_header *header, const struct record *record)
 {
     if (span_is_null(record->value)) {
         struct committed *gone = offsets_find(group, topic, partition);
@@ -156,27 +196,24 @@ struct err offsets_replay(struct group *group, struct span topic, int32_t partit
             offsets_remove(group, gone);
         return ERR_NONE;
     }
-    struct offset_commit_value value;
+    struct offset_commit_value decoded;
     struct reader reader;
     struct arena arena;
     reader_init(&reader, record->value);
     arena_init(&arena, REQUEST_ARENA_SIZE_MAX);
-    struct err err = offset_commit_value_unpack(&reader, &arena, &value);
+    struct err err = offset_commit_value_unpack(&reader, &arena, &decoded);
     arena_deinit(&arena);
     TRY(err);
-    if (!topic_is_same(group->coord, topic, value.topic_id))
+    if (!topic_is_same(group->coord, topic, decoded.topic_id))
         return ERR_NONE;
-    struct span metadata;
-    struct committed *committed;
-    TRY(offsets_find_or_make(group, topic, partition, &committed));
-    TRY(blob_copy(value.metadata, &metadata));
-    blob_free(&committed->shown.metadata);
-    committed->shown = (struct committed_value){.offset = value.offset,
-                                                .leader_epoch = value.leader_epoch,
-                                                .metadata = metadata,
-                                                .commit_ms = value.commit_timestamp,
-                                                .expire_ms = value.expire_timestamp};
-    return ERR_NONE;
+    struct committed_value value = {.offset = decoded.offset,
+                                    .leader_epoch = decoded.leader_epoch,
+                                    .metadata = decoded.metadata,
+                                    .commit_ms = decoded.commit_timestamp,
+                                    .expire_ms = decoded.expire_timestamp,
+                                    .record_end = batch_last_offset(header) + 1};
+    int64_t producer_id = batch_is_transactional(header) ? header->producer_id : -1;
+    return replay_value(group, topic, partition, &value, producer_id);
 }
 
 void coord_visit_offsets(struct coord *coord, coord_visit visit, void *context)

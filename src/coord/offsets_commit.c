@@ -2,9 +2,11 @@
  * offsets_commit: a request's offsets, appended as one batch and kept as `latest`.
  *
  *   commit_pack      without the lock: looks the partitions up and packs their records
- *   commit_prepare   under it, as all that follows: makes the entries, so that nothing can fail
- * later commit_append    in the order in which commits become `latest` commit_apply     cannot
- * fail, so that state and log agree
+ *   commit_prepare   under it, as all that follows: makes the entries, so that nothing fails later
+ *   commit_append    in the order in which commits become `latest`
+ *   commit_apply     cannot fail, so that state and log agree
+ *
+ * In a transaction the offsets become pending instead, see offsets_transaction.c.
  *
  * A topic may be deleted between the first two. Its offsets are then refused; its records go into
  * the log all the same, where replay passes over them as their topic's id is gone.
@@ -13,15 +15,18 @@
 #include "base/checked.h"
 #include "coord/offsets_internal.h"
 
-/* Whether the group takes a commit from this member: Kafka's code. */
-static int16_t check_commit(const struct group *group, const struct offset_commit_request *request)
+/* Whether the group takes a commit from this member: Kafka's code. A commit in a transaction may
+ * come without a member's name, and amid a rebalance. */
+static int16_t check_commit(const struct group *group, const struct offset_commit_request *request,
+                            bool is_transactional)
 {
     if (group == NULL)
         return request->generation_id_or_member_epoch < 0 ? KAFKA_NONE : KAFKA_ILLEGAL_GENERATION;
     bool is_simple = request->generation_id_or_member_epoch < 0 && request->member_id.size == 0 &&
                      span_is_null(request->group_instance_id);
     if (is_simple)
-        return group->state == GROUP_EMPTY ? KAFKA_NONE : KAFKA_UNKNOWN_MEMBER_ID;
+        return group->state == GROUP_EMPTY || is_transactional ? KAFKA_NONE
+                                                               : KAFKA_UNKNOWN_MEMBER_ID;
     if (group->state == GROUP_EMPTY && request->generation_id_or_member_epoch < 0)
         return KAFKA_NONE;
     struct member *member;
@@ -30,7 +35,8 @@ static int16_t check_commit(const struct group *group, const struct offset_commi
         return code;
     if (request->generation_id_or_member_epoch != group->generation)
         return KAFKA_ILLEGAL_GENERATION;
-    return group->state == GROUP_COMPLETING ? KAFKA_REBALANCE_IN_PROGRESS : KAFKA_NONE;
+    return group->state == GROUP_COMPLETING && !is_transactional ? KAFKA_REBALANCE_IN_PROGRESS
+                                                                 : KAFKA_NONE;
 }
 
 /* One request's way through a commit. */
@@ -39,9 +45,12 @@ struct commit_work {
     struct group *group;
     const struct offset_commit_request *request;
     struct offset_commit_response *response;
+    const struct coord_transaction *transaction; /* NULL: the offsets count at once */
+    struct list pending;                         /* of the transaction, about to be appended */
     struct topic **topics; /* references, by the request's topics; NULL: there is none */
     struct internal_batch batch;
     int64_t end_offset; /* of the batch, once appended */
+    int16_t code;       /* why it was not */
 };
 
 /* One partition of it. */
@@ -172,16 +181,22 @@ static struct err commit_prepare(struct commit_work *work, const struct commit_p
     }
     TRY(offsets_find_or_make(work->group, place->topic->name, place->asked->partition_index,
                              &committed));
-    return blob_replace(&committed->staged, commit_value(work, place).metadata);
+    struct committed_value value = commit_value(work, place);
+    if (work->transaction == NULL)
+        return blob_replace(&committed->staged, value.metadata);
+    struct pending_offset *pending;
+    TRY(pending_offset_create(work->group, committed, &value, &pending));
+    list_append(&work->pending, &pending->in_transaction);
+    return ERR_NONE;
 }
 
 static struct err commit_refuse(struct commit_work *work, const struct commit_place *place)
 {
     struct committed *committed =
         offsets_find(work->group, place->topic->name, place->asked->partition_index);
-    if (committed != NULL && committed->shown.offset < 0 && committed->latest_end == 0)
+    if (committed != NULL && offsets_is_empty(committed))
         offsets_remove(work->group, committed);
-    *place->code = KAFKA_COORDINATOR_NOT_AVAILABLE;
+    *place->code = work->code;
     return ERR_NONE;
 }
 
@@ -191,6 +206,7 @@ static struct err commit_apply(struct commit_work *work, const struct commit_pla
         offsets_find(work->group, place->topic->name, place->asked->partition_index);
     CHECK(committed != NULL);
     struct committed_value value = commit_value(work, place);
+    value.record_end = work->end_offset;
     if (committed->latest_end == work->end_offset) { /* named twice: the last words are staged */
         value.metadata = committed->latest.metadata;
         committed->latest = value;
@@ -202,6 +218,45 @@ static struct err commit_apply(struct commit_work *work, const struct commit_pla
     return ERR_NONE;
 }
 
+/* Appends the offsets as part of their transaction. */
+static struct err append_pending(struct commit_work *work, struct partition *partition)
+{
+    struct append_result result;
+    struct offsets_transaction *open;
+    const struct coord_transaction *transaction = work->transaction;
+    TRY(offsets_transaction_begin(work->coord, work->group->partition_index,
+                                  transaction->producer_id, &open));
+    internal_batch_append_transactional(&work->batch, partition, &transaction->guard, &result);
+    if (result.verdict == APPEND_DONE) {
+        work->end_offset = result.end_offset;
+        offsets_transaction_take(open, &work->pending, result.end_offset);
+        return ERR_NONE;
+    }
+    if (result.verdict == APPEND_FAILED)
+        return result.err;
+    work->code =
+        result.verdict == APPEND_FENCED ? KAFKA_INVALID_PRODUCER_EPOCH : KAFKA_INVALID_TXN_STATE;
+    return err_make(ERR_INVALID);
+}
+
+/* Appends the offsets, which count from then on. */
+static struct err append_plain(struct commit_work *work, struct partition *partition)
+{
+    TRY(internal_batch_append(&work->batch, partition, &work->end_offset, NULL));
+    struct err err = commit_each(work, commit_apply);
+    CHECK(!err_failed(err));
+    return ERR_NONE;
+}
+
+static void refuse(struct commit_work *work)
+{
+    while (!list_is_empty(&work->pending))
+        pending_offset_destroy(
+            LIST_ENTRY(work->pending.next, struct pending_offset, in_transaction));
+    struct err err = commit_each(work, commit_refuse);
+    CHECK(!err_failed(err));
+}
+
 /* Takes the packed commit in, unless packing it failed with err. */
 static void commit_append(struct commit_work *work, struct err err, struct coord_commit *commit)
 {
@@ -209,11 +264,12 @@ static void commit_append(struct commit_work *work, struct err err, struct coord
     if (!err_failed(err))
         err = commit_each(work, commit_prepare);
     if (!err_failed(err))
-        err = internal_batch_append(&work->batch, partition, &work->end_offset, NULL);
-    struct err applied = commit_each(work, err_failed(err) ? commit_refuse : commit_apply);
-    CHECK(!err_failed(applied));
-    if (err_failed(err))
+        err = work->transaction == NULL ? append_plain(work, partition)
+                                        : append_pending(work, partition);
+    if (err_failed(err)) {
+        refuse(work);
         return;
+    }
     struct member *member = group_find_member(work->group, work->request->member_id);
     if (member != NULL)
         membership_touch(member);
@@ -238,7 +294,7 @@ static void commit_locked(struct commit_work *work, struct err err, struct coord
     bool is_empty = !err_failed(err) && work->batch.record_count == 0;
     int16_t code = coord_find_group(coord, group_id, false, &work->group);
     if (code == KAFKA_NONE)
-        code = check_commit(work->group, work->request);
+        code = check_commit(work->group, work->request, work->transaction != NULL);
     if (code == KAFKA_NONE && work->group == NULL && !is_empty)
         code = coord_find_group(coord, group_id, true, &work->group);
     if (code != KAFKA_NONE) {
@@ -250,14 +306,29 @@ static void commit_locked(struct commit_work *work, struct err err, struct coord
     }
 }
 
+static void commit_begin(struct commit_work *work)
+{
+    const struct coord_transaction *transaction = work->transaction;
+    int64_t now_ms = clock_wall_ms(work->coord->clock);
+    work->code = KAFKA_COORDINATOR_NOT_AVAILABLE;
+    list_init(&work->pending);
+    if (transaction == NULL)
+        internal_batch_init(&work->batch, now_ms);
+    else
+        internal_batch_init_transactional(&work->batch, now_ms, transaction->producer_id,
+                                          transaction->producer_epoch);
+}
+
 struct err coord_commit_offsets(struct coord *coord, const struct offset_commit_request *request,
-                                struct arena *arena, struct offset_commit_response *response,
+                                const struct coord_transaction *transaction, struct arena *arena,
+                                struct offset_commit_response *response,
                                 struct coord_commit *commit)
 {
     CHECK_MAGIC(coord, COORD_MAGIC);
     *commit = (struct coord_commit){0};
-    struct commit_work work = {.coord = coord, .request = request, .response = response};
-    internal_batch_init(&work.batch, clock_wall_ms(coord->clock));
+    struct commit_work work = {
+        .coord = coord, .request = request, .response = response, .transaction = transaction};
+    commit_begin(&work);
     struct err err = commit_shape(&work, arena);
     if (!err_failed(err))
         err = commit_find_topics(&work, arena);

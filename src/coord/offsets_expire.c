@@ -22,7 +22,8 @@ static bool has_expired(const struct group *group, struct committed *committed, 
                         int64_t kept_ms)
 {
     offsets_settle(group, committed);
-    if (committed->latest_end != 0 || !is_outdated(group, &committed->shown, now_ms, kept_ms))
+    bool is_stable = committed->latest_end == 0 && list_is_empty(&committed->pending);
+    if (!is_stable || !is_outdated(group, &committed->shown, now_ms, kept_ms))
         return false;
     return group->state == GROUP_EMPTY || !group_may_read(group, committed_topic(committed));
 }
@@ -77,7 +78,7 @@ void offsets_expire_fired(struct timer *timer)
     const struct map_entry *entry;
     while ((entry = map_next(&coord->groups, &position)) != NULL) {
         struct group *group = entry->value;
-        if (coord->loads[group->partition_index] == LOAD_DONE)
+        if (coord->state.loads[group->partition_index] == LOAD_DONE)
             list_append(&all, &group->work);
     }
     for (struct list *link = list_pop(&all); link != NULL; link = list_pop(&all))

@@ -16,7 +16,8 @@ static struct err fetch_one(const struct group *group, struct span topic, bool i
     if (committed == NULL)
         return ERR_NONE;
     offsets_settle(group, committed);
-    if (is_stable_required && committed->latest_end != 0) {
+    bool is_stable = committed->latest_end == 0 && list_is_empty(&committed->pending);
+    if (is_stable_required && !is_stable) {
         out->error_code = KAFKA_UNSTABLE_OFFSET_COMMIT;
         return ERR_NONE;
     }
@@ -81,7 +82,7 @@ static struct err list_shown(const struct group *group, struct arena *arena,
     while ((entry = map_next(&group->offsets, &position)) != NULL) {
         struct committed *committed = entry->value;
         offsets_settle(group, committed);
-        if (committed->shown.offset >= 0 || committed->latest_end != 0)
+        if (!offsets_is_empty(committed))
             list[(*count)++] = committed;
     }
     qsort(list, *count, sizeof(struct committed *), compare_committed);

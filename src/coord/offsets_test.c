@@ -40,7 +40,8 @@ static int16_t commit_for(struct coord_fixture *fixture, const struct client *cl
     struct offset_commit_response response = {0};
     struct coord_commit commit;
     arena_reset(&fixture->arena);
-    assert_ok(coord_commit_offsets(fixture->coord, &request, &fixture->arena, &response, &commit));
+    assert_ok(
+        coord_commit_offsets(fixture->coord, &request, NULL, &fixture->arena, &response, &commit));
     int16_t code = response.topics[0].partitions[0].error_code;
     assert_true(code != KAFKA_NONE || commit.partition != NULL);
     topic_unref(commit.topic);
@@ -225,7 +226,8 @@ static void partition_named_twice_in_a_commit_takes_the_last_offset(void **state
     request.topics_count = 1;
     struct offset_commit_response response = {0};
     struct coord_commit done;
-    assert_ok(coord_commit_offsets(fixture->coord, &request, &fixture->arena, &response, &done));
+    assert_ok(
+        coord_commit_offsets(fixture->coord, &request, NULL, &fixture->arena, &response, &done));
     topic_unref(done.topic);
     coord_fixture_flush(fixture);
     assert_int_equal(fetch_any(fixture), 2);

@@ -127,6 +127,7 @@ struct log_slice {
     int64_t position;          /* in the file */
     size_t size;
     int64_t base_offset; /* of the first batch; of an empty slice, the offset asked for */
+    int64_t end_offset;  /* no batch that begins in it has records at or above this */
 };
 
 #define LOG_SLICE_EMPTY ((struct log_slice){.file = -1})

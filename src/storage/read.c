@@ -33,30 +33,47 @@ static struct err find_end(struct log *log, const struct log_place *place, int64
     return err;
 }
 
-/* The last batch border the index knows at or below `position`, or -1. */
-static int64_t find_border(struct log *log, struct segment *segment, int64_t position)
+/* Where a batch begins: in its segment's file, and in the log. */
+struct border {
+    int64_t position;
+    int64_t offset;
+};
+
+/* The last border the index knows at or below `position`; false where it knows none. */
+static bool find_border(struct log *log, struct segment *segment, int64_t position,
+                        struct border *border)
 {
     uint8_t entry[TIME_ENTRY_SIZE];
     bool found = false;
     const struct index_search search = {.field = INDEX_POSITION, .wanted = position};
     struct err err = segment_find_entry(log, segment, &search, entry, &found);
-    return err_failed(err) || !found ? -1 : index_entry_position(entry);
+    if (err_failed(err) || !found)
+        return false;
+    border->position = index_entry_position(entry);
+    border->offset = segment->facts.base_offset + index_entry_offset(entry);
+    return true;
 }
 
-/* How many of the bytes between the place and end the slice gets. */
-static size_t choose_size(struct log *log, const struct log_read *read,
-                          const struct log_place *place, int64_t end, uint32_t first_size)
+/* How many of the bytes between the place and end the slice gets, and where it ends. */
+static void choose_size(struct log *log, const struct log_read *read, const struct log_place *place,
+                        int64_t end, const struct batch_header *first, struct log_slice *slice)
 {
     int64_t available = end - place->position;
-    if (available <= 0)
-        return 0;
+    if (available <= 0 || (first->size > read->size_max && !read->is_one_needed))
+        return;
+    slice->size = (size_t)available;
+    slice->end_offset = read->offset_below;
     if ((uint64_t)available <= read->size_max)
-        return (size_t)available;
-    if (first_size > read->size_max)
-        return read->is_one_needed ? first_size : 0;
-    int64_t border = find_border(log, place->segment, place->position + (int64_t)read->size_max);
-    int64_t first_end = place->position + (int64_t)first_size;
-    return (size_t)((border > first_end ? border : first_end) - place->position);
+        return;
+    slice->size = first->size;
+    slice->end_offset = batch_last_offset(first) + 1;
+    int64_t position_max = place->position + (int64_t)read->size_max;
+    struct border border;
+    if (first->size <= read->size_max && find_border(log, place->segment, position_max, &border) &&
+        border.position > place->position + (int64_t)first->size) {
+        slice->size = (size_t)(border.position - place->position);
+        slice->end_offset = border.offset;
+    }
 }
 
 struct err log_read(struct log *log, const struct log_read *read, struct log_slice *slice,
@@ -64,7 +81,7 @@ struct err log_read(struct log *log, const struct log_read *read, struct log_sli
 {
     CHECK_MAGIC(log, LOG_MAGIC);
     *slice = LOG_SLICE_EMPTY;
-    slice->base_offset = read->offset;
+    slice->base_offset = slice->end_offset = read->offset;
     struct log_place place;
     struct batch_header header;
     if (read->offset >= read->offset_below) {
@@ -89,7 +106,7 @@ struct err log_read(struct log *log, const struct log_read *read, struct log_sli
         place_release(log, &place);
         return err;
     }
-    slice->size = choose_size(log, read, &place, end, header.size);
+    choose_size(log, read, &place, end, &header, slice);
     if (slice->size != 0) {
         slice->owner = place.file;
         slice->file = place.file->file;

@@ -57,7 +57,7 @@ class Versions(case.BrokerCase):
     def test_unstable_versions_and_what_is_not_served_are_not_advertised(self):
         _, keys, _ = api_versions(self.client, 3)
         self.assertEqual(keys[22], (0, 5))  # InitProducerId v6 is unstable
-        for key in (17, 24, 26, 28, 36, 68):
+        for key in (17, 36, 68):
             self.assertNotIn(key, keys)
 
     def test_unknown_version_of_api_versions_gets_a_version_0_answer(self):
@@ -72,6 +72,7 @@ class Versions(case.BrokerCase):
     def test_features_with_minimum_0_are_left_out_below_version_4(self):
         self.assertNotIn("group.version", api_versions(self.client, 3)[2])
         self.assertEqual(api_versions(self.client, 4)[2]["group.version"], (0, 1))
+        self.assertEqual(api_versions(self.client, 4)[2]["transaction.version"], (0, 2))
 
     def test_trailing_bytes_of_a_request_are_ignored(self):
         key, version, body = wire.metadata([])

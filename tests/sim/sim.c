@@ -212,7 +212,7 @@ void sim_append(struct sim *sim, struct partition *partition, uint32_t producer,
         assert_ok(batch_build_add(&builder, &record));
     }
     assert_ok(batch_build_end(&builder, &span, &header));
-    partition_append(partition, buf.data + (span.data - buf.data), &header, result, NULL);
+    partition_append(partition, buf.data + (span.data - buf.data), &header, NULL, result, NULL);
     buf_deinit(&buf);
 }
 

@@ -141,7 +141,7 @@ static inline int64_t broker_fixture_append(struct partition *partition, int32_t
     struct batch_header header;
     assert_ok(batch_build_end(&builder, &batch, &header));
     struct append_result result;
-    partition_append(partition, buf.data + (batch.data - buf.data), &header, &result, NULL);
+    partition_append(partition, buf.data + (batch.data - buf.data), &header, NULL, &result, NULL);
     assert_int_equal(result.verdict, APPEND_DONE);
     buf_deinit(&buf);
     return result.end_offset;
