@@ -177,6 +177,8 @@ static struct err finish_seal(struct log *log, const struct capture *capture,
 {
     struct segment *segment = capture->segment;
     *pin = NULL;
+    if (store_is_offline(log->store)) /* its sync may have succeeded and mean nothing */
+        return err_make(ERR_OFFLINE);
     if (!is_present(log, capture))
         return ERR_NONE;
     const struct manifest_entry entry = {
@@ -292,6 +294,8 @@ static struct err move_checkpoint(struct log *log, const struct end_state *end)
 {
     const struct capture *capture = &end->capture;
     struct segment *segment = capture->segment;
+    if (store_is_offline(log->store)) /* as above */
+        return err_make(ERR_OFFLINE);
     if (!is_present(log, capture))
         return ERR_NONE;
     struct log_checkpoint before = log->checkpoint;

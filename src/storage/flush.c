@@ -224,6 +224,9 @@ static int64_t flush_end(struct log *log, const struct flush_job *job, bool is_s
     struct cached_file *pins[JOB_SEGMENT_COUNT_MAX + 1];
     uint32_t pin_count = 0;
     int64_t offset_told = -1;
+    /* The kernel tells of a failed write once for each open file: where another thread was told, a
+     * sync that succeeded at the same time means nothing. */
+    is_synced = is_synced && !store_is_offline(log->store);
     os_mutex_lock(&log->lock);
     if (is_synced) {
         pin_count = settle_segments(log, pins, JOB_SEGMENT_COUNT_MAX + 1);

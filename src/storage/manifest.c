@@ -314,6 +314,9 @@ struct err manifest_sync(struct manifest *manifest)
     struct err err = file_sync_data(manifest->files, file);
     int file_unused = OS_FILE_NONE;
     os_mutex_lock(&manifest->lock);
+    manifest->has_failed = manifest->has_failed || err_failed(err);
+    if (manifest->has_failed && !err_failed(err))
+        err = err_make(ERR_IO); /* the kernel tells of a failure once, and not perhaps to us */
     if (!err_failed(err) && ticket > manifest->ticket_durable) {
         manifest->ticket_durable = ticket;
         manifest->size_synced = size;

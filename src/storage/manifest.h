@@ -79,6 +79,7 @@ struct manifest {
     int file;
     int file_retired;    /* replaced while a sync was running; the last syncer closes it */
     uint32_t sync_count; /* syncs running */
+    bool has_failed;     /* a sync has: others of the file may succeed and mean nothing (W7) */
     int64_t size;
     int64_t size_synced;
     int64_t size_rewritten; /* at the last rewrite */

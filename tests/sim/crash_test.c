@@ -19,9 +19,15 @@ enum fault {
     FAULT_COUNT,
 };
 
-/* How many seeds run usually: about a second for each fault. */
-static const uint64_t seed_counts[FAULT_COUNT] = {
-    [FAULT_POWER] = 8, [FAULT_SYNC] = 4, [FAULT_WRITE] = 2};
+/* Which seeds run usually: about a second for each fault, and such as have found something. */
+static const struct {
+    uint64_t first;
+    uint64_t count;
+} seeds[FAULT_COUNT] = {
+    [FAULT_POWER] = {1, 8},
+    [FAULT_SYNC] = {2000, 8},
+    [FAULT_WRITE] = {1, 2},
+};
 
 static const char *const fault_names[FAULT_COUNT] = {
     [FAULT_POWER] = "power", [FAULT_SYNC] = "sync", [FAULT_WRITE] = "write"};
@@ -65,8 +71,8 @@ static uint64_t setting(const char *name, uint64_t usual)
 
 static void strike_everywhere(enum fault fault)
 {
-    const uint64_t first = setting("SIM_SEED", 1);
-    const uint64_t count = setting("SIM_SEEDS", seed_counts[fault]);
+    const uint64_t first = setting("SIM_SEED", seeds[fault].first);
+    const uint64_t count = setting("SIM_SEEDS", seeds[fault].count);
     for (uint64_t seed = first; seed < first + count; seed++) {
         uint32_t n = 0;
         bool has_struck = true;
