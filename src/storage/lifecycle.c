@@ -94,6 +94,9 @@ static struct err mark_deleted(struct log *log, uint64_t *ticket, struct diag *d
             return diag_wrap(diag, err, "cannot write the manifest");
     }
     log->state = LOG_DELETED;
+    /* Background work lets go of the log, and with it of its file, where it was waiting for a
+     * checkpoint. */
+    work_enqueue(log, WORK_URGENT);
     return ERR_NONE;
 }
 

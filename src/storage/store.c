@@ -248,6 +248,29 @@ static struct err check_format(struct store *store, struct diag *diag)
     return ERR_NONE;
 }
 
+/* A used folder has a manifest: without it nobody knows what the logs in it are worth. */
+static struct err check_manifest(struct store *store, struct diag *diag)
+{
+    char path[STORE_PATH_SIZE];
+    char found[STORE_NAME_SIZE_MAX + 1] = "";
+    int file;
+    store_path(store, path, "manifest");
+    struct err err = file_open(store->options.files, path, OS_FILE_READ, &file);
+    if (!err_failed(err))
+        file_close(store->options.files, file);
+    if (!err_is(err, ERR_NOT_FOUND))
+        return ERR_NONE; /* manifest_open says what else is wrong */
+    err = dir_list(store->options.files, store->dir, refuse_log_dir, found);
+    if (err_failed(err))
+        return diag_wrap(diag, err, "cannot list %s", store->dir);
+    if (found[0] == '\0')
+        return ERR_NONE;
+    return diag_fail(diag, ERR_CORRUPT,
+                     "%s holds logs (%s) and no file \"manifest\": bring that back, or begin with "
+                     "an empty folder",
+                     store->dir, found);
+}
+
 /* Lets the reader of the tails know, W7. */
 static void look_for_mark(struct store *store)
 {
@@ -301,6 +324,7 @@ static struct err open_all(struct store *store, struct diag *diag)
 {
     TRY(take_lock(store, diag));
     TRY(check_format(store, diag));
+    TRY(check_manifest(store, diag));
     look_for_mark(store);
     const struct manifest_setup setup = {.files = store->options.files,
                                          .dir = store->dir,

@@ -158,7 +158,6 @@ class FullDisk(DiskCase):
         self.assert_holds("t", count + 1)
         self.stop()
 
-    @unittest.expectedFailure  # its file stays open until the log's next checkpoint is due
     def test_room_of_a_deleted_topic_is_free_at_once(self):
         self.assertEqual((self.create("t"), self.create("u")), (0, 0))
         self.produce_until_refused("t")
@@ -268,7 +267,6 @@ class DamagedDisk(DiskCase):
             self.stop()
         self.assertEqual(path.read_bytes(), whole[:len(whole) // 2])  # left for a person to see
 
-    @unittest.expectedFailure  # it starts as if the folder were new, and would reuse the names
     def test_used_folder_without_its_manifest_is_refused(self):
         self.fill_two_topics()
         pathlib.Path(self.folder, "log/manifest").unlink()
