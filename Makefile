@@ -8,7 +8,7 @@ FUZZ_SECONDS ?= 10
 export CTEST_OUTPUT_ON_FAILURE = 1
 
 .PHONY: help deps deps-interop configure build run test unit integration sim check tidy lint fmt \
-	asan tsan fuzz cov protocol interop bench clean
+	asan tsan fuzz cov protocol interop docs bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -69,6 +69,9 @@ protocol: build deps-interop ## The codec against Apache Kafka's own definitions
 
 interop: build deps-interop ## Real clients in six languages; writes docs/clients.md
 	@python3 tests/interop/run.py --server headrace --binary $(B)/headrace
+
+docs: build ## Write docs/reference/configs.md from the binary
+	@tools/configs.py $(B)/headrace
 
 bench: build ## Measure what the README promises, and the storage layer alone
 	@python3 tests/bench/promises.py --binary $(B)/headrace

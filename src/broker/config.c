@@ -14,6 +14,36 @@
 /* Numbers and booleans are short; anything longer is not one. */
 #define NUMBER_TEXT_SIZE_MAX 40
 
+bool config_known_at(size_t index, const char **name, const char **why)
+{
+    if (index >= config_known_count)
+        return false;
+    *name = config_known[index].name;
+    *why = config_known[index].why;
+    return true;
+}
+
+const char *config_type_name(enum config_type type)
+{
+    switch (type) {
+    case CONFIG_TYPE_BOOLEAN:
+        return "boolean";
+    case CONFIG_TYPE_STRING:
+        return "string";
+    case CONFIG_TYPE_INT:
+        return "int";
+    case CONFIG_TYPE_SHORT:
+        return "short";
+    case CONFIG_TYPE_LONG:
+        return "long";
+    case CONFIG_TYPE_DOUBLE:
+        return "double";
+    case CONFIG_TYPE_LIST:
+        return "list";
+    }
+    CHECK(false);
+}
+
 const struct config_def *config_def_of(enum config_id id)
 {
     CHECK(id < CONFIG_ID_COUNT);

@@ -153,6 +153,12 @@ MUST_USE struct err config_validate(const struct config *config, struct diag *di
 
 const struct config_def *config_def_of(enum config_id id);
 
+/* The index-th property of Kafka's that means nothing here, and why; false beyond the last. */
+bool config_known_at(size_t index, const char **name, const char **why);
+
+/* Kafka's word for the type: "int", "boolean" ... */
+const char *config_type_name(enum config_type type);
+
 /* Finds a real property by its main name; false where there is none. */
 bool config_find(struct span name, enum config_id *id);
 

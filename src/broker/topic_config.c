@@ -81,6 +81,15 @@ bool topic_config_find(struct span name, enum topic_config_id *id)
     return false;
 }
 
+bool topic_config_refused_at(size_t index, const char **name, const char **why)
+{
+    if (index >= sizeof refusals / sizeof refusals[0])
+        return false;
+    *name = refusals[index].name;
+    *why = refusals[index].why;
+    return true;
+}
+
 const char *topic_config_refusal(struct span name)
 {
     for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {

@@ -60,6 +60,9 @@ bool topic_config_find(struct span name, enum topic_config_id *id);
 /* Why a config of Kafka's is refused, or NULL where the name is not even Kafka's. */
 const char *topic_config_refusal(struct span name);
 
+/* The index-th of those and why; false beyond the last. */
+bool topic_config_refused_at(size_t index, const char **name, const char **why);
+
 void topic_overrides_init(struct topic_overrides *overrides);
 void topic_overrides_deinit(struct topic_overrides *overrides);
 MUST_USE struct err topic_overrides_copy(const struct topic_overrides *from,

@@ -35,6 +35,7 @@ extern const struct command cluster_health_command;
 extern const struct command cluster_info_command;
 extern const struct command completion_command;
 extern const struct command config_check_command;
+extern const struct command config_list_command;
 extern const struct command consume_command;
 extern const struct command group_delete_command;
 extern const struct command group_describe_command;

@@ -23,6 +23,7 @@ const struct command *const commands[] = {
     &cluster_info_command,
     &cluster_health_command,
     &config_check_command,
+    &config_list_command,
     &completion_command,
     NULL,
 };
