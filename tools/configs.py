@@ -14,8 +14,8 @@ PAGE = pathlib.Path(__file__).resolve().parents[1] / "docs/reference/configs.md"
 HEAD = """# Properties
 
 Written by `tools/configs.py` from `headrace config list --all`; a test compares. Names and meanings
-are Kafka's; `headrace.` begins our own. A property with a topic config can be set for one topic too:
-`headrace topic config TOPIC --set name=value`.
+are Kafka's; `headrace.` begins our own. A property with a topic config can be set for one topic
+too: `headrace topic config TOPIC --set-config name=value`.
 """
 
 
