@@ -11,6 +11,7 @@
 #include "api/produce_verify.h"
 #include "base/check.h"
 #include "base/limits.h"
+#include "record/recompress.h"
 
 /* One partition's batch that waits for the disk. */
 struct produce_wait {
@@ -36,6 +37,7 @@ struct produce_work {
     bool has_error;
     struct err failure; /* of the whole request: no memory */
     struct buf scratch; /* for decompressing, where batches are walked */
+    struct buf rebuilt; /* a batch that is compressed anew */
 };
 
 static struct err produce_reply(struct produce_work *work)
@@ -108,7 +110,7 @@ static struct batch_rules make_rules(const struct produce_work *work,
         .size_max = (size_t)settings->message_size_max,
         .decompressed_size_max = DECOMPRESSED_SIZE_MAX,
         .codecs = codecs,
-        .full = strcmp(walk, "full") == 0,
+        .full = settings->is_recompressed || strcmp(walk, "full") == 0,
         .needs_keys = settings->is_compacted,
         .log_append_time = settings->is_log_append_time,
         .now_ms = clock_wall_ms(work->broker->os->clock),
@@ -175,6 +177,24 @@ static const struct produce_claim *present_claim(const struct produce_work *work
     return has_claim ? &verify->claims[work->at] : NULL;
 }
 
+/* Compresses the batch as its topic wants it. */
+static enum batch_fault recompress(struct produce_work *work, const struct topic_settings *settings,
+                                   struct batch_header *header, uint8_t **bytes)
+{
+    struct span made;
+    buf_clear(&work->rebuilt);
+    struct err err =
+        batch_recompress(span_make(*bytes, header->size), settings->compression,
+                         settings->compression_level, &work->scratch, &work->rebuilt, &made);
+    if (err_failed(err))
+        return err_is(err, ERR_NO_MEMORY) ? BATCH_FAULT_NO_MEMORY : BATCH_FAULT_DECOMPRESS;
+    enum batch_fault fault = batch_parse(made, header);
+    if (fault == BATCH_FINE && (int64_t)header->size > settings->message_size_max)
+        fault = BATCH_FAULT_TOO_LARGE;
+    *bytes = span_writable(made);
+    return fault;
+}
+
 /* Validates and appends one partition's batch. */
 static void append_batch(struct produce_work *work, struct partition *partition,
                          const struct topic_settings *settings, struct span payload,
@@ -195,6 +215,12 @@ static void append_batch(struct produce_work *work, struct partition *partition,
     }
     struct request *request = work->request;
     uint8_t *bytes = wire_writable(request->bytes, request->bytes_size, payload);
+    if (settings->is_recompressed && batch_codec(&report.header) != settings->compression)
+        fault = recompress(work, settings, &report.header, &bytes);
+    if (fault != BATCH_FINE) {
+        answer_fault(work, answer, fault, &report);
+        return;
+    }
     if (rules.log_append_time) {
         batch_patch_timestamp(bytes, &report.header, rules.now_ms, true);
         answer->log_append_time_ms = rules.now_ms;
@@ -285,8 +311,10 @@ static struct err append_and_reply(struct request *request)
 {
     struct produce_work *work = request->parked;
     buf_init(&work->scratch, DECOMPRESSED_SIZE_MAX);
+    buf_init(&work->rebuilt, DECOMPRESSED_SIZE_MAX);
     work->failure = append_all(work);
     buf_deinit(&work->scratch);
+    buf_deinit(&work->rebuilt);
     if (work->holds_line)
         request_release_line(request); /* what follows may append now */
     request_park(request, produce_resume);

@@ -132,9 +132,10 @@ static struct err parse_number(const struct config_def *def, const char *text, i
     if (end == text || *end != '\0' || errno != 0)
         return diag_fail(diag, ERR_INVALID, "%s is \"%s\" but must be a whole number", def->name,
                          text);
-    if (parsed < def->min || parsed > def->max)
-        return diag_fail(diag, ERR_INVALID, "%s is %lld but must be between %lld and %lld",
-                         def->name, parsed, (long long)def->min, (long long)def->max);
+    if (parsed < def->min || parsed > def->max || (parsed == 0 && def->is_zero_refused))
+        return diag_fail(diag, ERR_INVALID, "%s is %lld but must be between %lld and %lld%s",
+                         def->name, parsed, (long long)def->min, (long long)def->max,
+                         def->is_zero_refused ? ", and not 0" : "");
     *number = parsed;
     return ERR_NONE;
 }

@@ -40,6 +40,9 @@ enum config_id {
     CONFIG_DELETE_TOPIC_ENABLE,
     CONFIG_MESSAGE_MAX_BYTES,
     CONFIG_COMPRESSION_TYPE,
+    CONFIG_COMPRESSION_GZIP_LEVEL,
+    CONFIG_COMPRESSION_LZ4_LEVEL,
+    CONFIG_COMPRESSION_ZSTD_LEVEL,
     CONFIG_LOG_CLEANUP_POLICY,
     CONFIG_LOG_SEGMENT_BYTES,
     CONFIG_LOG_ROLL_MS,
@@ -103,7 +106,8 @@ struct config_def {
     const char *initial; /* the default's text; NULL: none */
     int64_t min;         /* bounds of numbers; both 0: unbounded */
     int64_t max;
-    const char *choices; /* comma-separated words allowed, or NULL */
+    bool is_zero_refused; /* though it is within the bounds */
+    const char *choices;  /* comma-separated words allowed, or NULL */
     const char *doc;
 };
 

@@ -14,7 +14,6 @@
 #define WHY_STEPS "reactors and background steps do this work without pools or buffers of their own"
 #define WHY_CONTROLLER "the broker keeps its metadata itself; there is no controller quorum"
 #define WHY_RACK "one broker has no racks to choose from"
-#define WHY_LEVELS "batches are stored as the producer compressed them"
 #define WHY_ONEDIR "there is one folder, and it is always in use"
 #define WHY_PURGATORY "a waiting request hangs on its partitions; there is no purgatory to purge"
 #define WHY_TIERED "tiered storage does not exist here"
@@ -178,9 +177,6 @@ const struct config_known config_known[] = {
     {"unstable.api.versions.enable", WHY_CONTROLLER},
     {"unstable.feature.versions.enable", WHY_CONTROLLER},
     {"broker.rack", WHY_RACK},
-    {"compression.gzip.level", WHY_LEVELS},
-    {"compression.lz4.level", WHY_LEVELS},
-    {"compression.zstd.level", WHY_LEVELS},
     {"cordoned.log.dirs", WHY_ONEDIR},
     {"delete.records.purgatory.purge.interval.requests", WHY_PURGATORY},
     {"fetch.purgatory.purge.interval.requests", WHY_PURGATORY},

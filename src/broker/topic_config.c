@@ -14,6 +14,9 @@ struct topic_config_row {
 static const struct topic_config_row rows[TOPIC_CONFIG_ID_COUNT] = {
     [TOPIC_CLEANUP_POLICY] = {"cleanup.policy", CONFIG_LOG_CLEANUP_POLICY},
     [TOPIC_COMPRESSION_TYPE] = {"compression.type", CONFIG_COMPRESSION_TYPE},
+    [TOPIC_COMPRESSION_GZIP_LEVEL] = {"compression.gzip.level", CONFIG_COMPRESSION_GZIP_LEVEL},
+    [TOPIC_COMPRESSION_LZ4_LEVEL] = {"compression.lz4.level", CONFIG_COMPRESSION_LZ4_LEVEL},
+    [TOPIC_COMPRESSION_ZSTD_LEVEL] = {"compression.zstd.level", CONFIG_COMPRESSION_ZSTD_LEVEL},
     [TOPIC_DELETE_RETENTION_MS] = {"delete.retention.ms", CONFIG_LOG_CLEANER_DELETE_RETENTION_MS},
     [TOPIC_INDEX_INTERVAL_BYTES] = {"index.interval.bytes", CONFIG_LOG_INDEX_INTERVAL_BYTES},
     [TOPIC_MAX_COMPACTION_LAG_MS] = {"max.compaction.lag.ms",
@@ -42,9 +45,6 @@ static const struct {
     const char *name;
     const char *why;
 } refusals[] = {
-    {"compression.gzip.level", "batches are stored as the producer compressed them"},
-    {"compression.lz4.level", "batches are stored as the producer compressed them"},
-    {"compression.zstd.level", "batches are stored as the producer compressed them"},
     {"file.delete.delay.ms", "a deleted segment's file goes with the next background step"},
     {"flush.messages", "flushing follows acks and headrace.flush"},
     {"flush.ms", "flushing follows acks and headrace.flush"},
@@ -188,6 +188,38 @@ static int64_t number_of(const struct topic_overrides *overrides, const struct c
     return value.number;
 }
 
+/* How the topic's batches are to be compressed. */
+static void resolve_compression(const struct topic_overrides *overrides,
+                                const struct config *config, struct topic_settings *settings)
+{
+    static const struct {
+        const char *name;
+        enum compression codec;
+        enum topic_config_id level; /* of no meaning where there are no levels */
+    } kinds[] = {
+        {"uncompressed", COMPRESSION_NONE, TOPIC_CONFIG_ID_COUNT},
+        {"gzip", COMPRESSION_GZIP, TOPIC_COMPRESSION_GZIP_LEVEL},
+        {"snappy", COMPRESSION_SNAPPY, TOPIC_CONFIG_ID_COUNT},
+        {"lz4", COMPRESSION_LZ4, TOPIC_COMPRESSION_LZ4_LEVEL},
+        {"zstd", COMPRESSION_ZSTD, TOPIC_COMPRESSION_ZSTD_LEVEL},
+    };
+    const char *type = topic_config_value(overrides, config, TOPIC_COMPRESSION_TYPE);
+    settings->compression_level = COMPRESSION_LEVEL_DEFAULT;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (strcmp(type, kinds[i].name) != 0)
+            continue;
+        settings->is_recompressed = true;
+        settings->compression = kinds[i].codec;
+        if (kinds[i].level == TOPIC_CONFIG_ID_COUNT)
+            continue;
+        int64_t level = number_of(overrides, config, kinds[i].level);
+        bool is_default = (kinds[i].codec == COMPRESSION_GZIP && level == -1) ||
+                          (kinds[i].codec == COMPRESSION_LZ4 && level == 9);
+        if (!is_default)
+            settings->compression_level = (int)level;
+    }
+}
+
 void topic_settings_resolve(const struct topic_overrides *overrides, const struct config *config,
                             struct topic_settings *settings)
 {
@@ -215,4 +247,5 @@ void topic_settings_resolve(const struct topic_overrides *overrides, const struc
                 .is_preallocated = number_of(overrides, config, TOPIC_PREALLOCATE) != 0,
             },
     };
+    resolve_compression(overrides, config, settings);
 }

@@ -12,7 +12,10 @@
 
 enum topic_config_id {
     TOPIC_CLEANUP_POLICY,
+    TOPIC_COMPRESSION_GZIP_LEVEL,
+    TOPIC_COMPRESSION_LZ4_LEVEL,
     TOPIC_COMPRESSION_TYPE,
+    TOPIC_COMPRESSION_ZSTD_LEVEL,
     TOPIC_DELETE_RETENTION_MS,
     TOPIC_INDEX_INTERVAL_BYTES,
     TOPIC_MAX_COMPACTION_LAG_MS,
@@ -46,6 +49,9 @@ struct topic_settings {
     int64_t insync_count_min;
     bool is_log_append_time;
     bool is_compacted;
+    bool is_recompressed; /* to `compression`, where a batch has another */
+    enum compression compression;
+    int compression_level; /* as compress_append */
     struct log_config log;
 };
 
