@@ -25,23 +25,14 @@ bool config_known_at(size_t index, const char **name, const char **why)
 
 const char *config_type_name(enum config_type type)
 {
-    switch (type) {
-    case CONFIG_TYPE_BOOLEAN:
-        return "boolean";
-    case CONFIG_TYPE_STRING:
-        return "string";
-    case CONFIG_TYPE_INT:
-        return "int";
-    case CONFIG_TYPE_SHORT:
-        return "short";
-    case CONFIG_TYPE_LONG:
-        return "long";
-    case CONFIG_TYPE_DOUBLE:
-        return "double";
-    case CONFIG_TYPE_LIST:
-        return "list";
-    }
-    CHECK(false);
+    static const char *const names[] = {
+        [CONFIG_TYPE_BOOLEAN] = "boolean", [CONFIG_TYPE_STRING] = "string",
+        [CONFIG_TYPE_INT] = "int",         [CONFIG_TYPE_SHORT] = "short",
+        [CONFIG_TYPE_LONG] = "long",       [CONFIG_TYPE_DOUBLE] = "double",
+        [CONFIG_TYPE_LIST] = "list",
+    };
+    CHECK((size_t)type < sizeof names / sizeof names[0] && names[type] != NULL);
+    return names[type];
 }
 
 const struct config_def *config_def_of(enum config_id id)

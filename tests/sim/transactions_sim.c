@@ -389,6 +389,17 @@ static void act_as(struct sim *sim, struct producer *producer)
     }
 }
 
+/* Time passes, and what is due is done: time-outs, checkpoints. */
+static void wait_a_while(struct sim *sim)
+{
+    struct store_background_result result;
+    coord_fixture_pass(&sim->fixture, draw(sim, 4) == 0 ? TIMEOUT_MS : draw(sim, 500));
+    struct err err =
+        store_background_step(sim->fixture.broker.base.store, sim->fixture.broker.base.time.now_ms,
+                              1 << 20, &result, NULL);
+    (void)err; /* the power may be out */
+}
+
 static void act(struct sim *sim)
 {
     uint32_t what = draw(sim, 20);
@@ -397,20 +408,25 @@ static void act(struct sim *sim)
     else if (what < 19)
         flush(sim, draw(sim, 2) == 0);
     else
-        coord_fixture_pass(&sim->fixture, draw(sim, 4) == 0 ? TIMEOUT_MS : draw(sim, 500));
+        wait_a_while(sim);
+    look(sim);
 }
 
-/* The power is out, or was; all starts again. */
-static void crash(struct sim *sim)
+/* The power is out, or was, or all ended well; it starts again. */
+static void restart(struct sim *sim)
 {
     struct coord_fixture *fixture = &sim->fixture;
+    struct mem_disk *disk = fixture->broker.base.disk;
     enum mem_disk_loss loss = draw(sim, 2) == 0 ? MEM_DISK_LOSE_ALL : MEM_DISK_LOSE_SOME;
+    bool is_clean = draw(sim, 3) == 0 && !mem_disk_is_off(disk);
     topic_unref(sim->events);
     coord_fixture_close(fixture);
-    assert_ok(broker_close(fixture->broker.broker, false, NULL));
-    mem_disk_power_off(fixture->broker.base.disk, 0);
-    mem_disk_fail(fixture->broker.base.disk, MEM_DISK_WRITE, 0);
-    mem_disk_crash(fixture->broker.base.disk, loss);
+    struct err err = broker_close(fixture->broker.broker, is_clean, NULL);
+    (void)err; /* an end that fails is a crash */
+    mem_disk_power_off(disk, 0);
+    mem_disk_fail(disk, MEM_DISK_WRITE, 0);
+    if (!is_clean || err_failed(err))
+        mem_disk_crash(disk, loss);
     coord_fixture_open(fixture);
     coord_fixture_load(fixture);
     sim->events = broker_find_topic(fixture->broker.broker, span_text("events"));
@@ -574,7 +590,7 @@ static void live(struct sim *sim)
         mem_disk_fail(disk, MEM_DISK_WRITE, 1 + draw(sim, 150));
     for (int i = 0; i < ACTION_COUNT && !mem_disk_is_off(disk); i++)
         act(sim);
-    crash(sim);
+    restart(sim);
     for (int i = 0; i < PRODUCER_COUNT; i++)
         resend(sim, &sim->producers[i]);
 }
