@@ -15,6 +15,7 @@ HERE = pathlib.Path(__file__).resolve().parent / "clients"
 
 NO_ADMIN = "kcat has no command for it"
 NOT_BOTH_NULL = "the client refuses a record with neither key nor value"
+NO_TRANSACTIONS = "it has no transactional producer"
 TOOLS_NO_OPTION = "the console producer has no option for it"
 
 
@@ -55,6 +56,8 @@ CLIENTS = [
         relays=True,
         lacks={
             "timestamps": TOOLS_NO_OPTION,
+            "transactions": NO_TRANSACTIONS, "txn-offsets": NO_TRANSACTIONS,
+            "txn-fenced": NO_TRANSACTIONS, "txn-timeout": NO_TRANSACTIONS,
             "partitions-chosen": TOOLS_NO_OPTION,
             "values-binary": "the console tools read and write lines of text",
             "headers-binary": "the console tools read and write lines of text",
@@ -64,6 +67,8 @@ CLIENTS = [
         relays=True,
         lacks={
             "timestamps": "kcat -P has no option for it",
+            "transactions": NO_TRANSACTIONS, "txn-offsets": NO_TRANSACTIONS,
+            "txn-fenced": NO_TRANSACTIONS, "txn-timeout": NO_TRANSACTIONS,
             "headers-binary": "kcat -H takes text",
             "null-both": "kcat -P leaves out an empty line without a key",
             "offsets-commit": "kcat commits only what a group member consumed",

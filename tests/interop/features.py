@@ -8,6 +8,7 @@ import checks_admin
 import checks_data
 import checks_group
 import checks_tools
+import checks_txn
 import raw
 
 
@@ -38,6 +39,14 @@ FEATURES = [
     Feature("timestamps", "Timestamps of the producer", checks_data.timestamps),
     Feature("log-append-time", "Timestamps of the broker", checks_data.log_append_time),
     Feature("idempotent", "Idempotent producer", checks_data.idempotent),
+    Feature("txn-committed", "Transactions: committed is read, aborted is not",
+            checks_txn.committed),
+    Feature("txn-offsets", "Transactions: offsets count with the commit only",
+            checks_txn.offsets),
+    Feature("txn-fenced", "Transactions: the second producer fences the first",
+            checks_txn.fenced),
+    Feature("txn-timeout", "Transactions: aborted and fenced when out of time",
+            checks_txn.timeout),
     Feature("group-eager", "Group of three loses and regains a member", checks_group.eager),
     Feature("group-cooperative", "The same, cooperative", checks_group.cooperative),
     Feature("group-static", "A static member returns to its partitions", checks_group.static),
@@ -58,6 +67,7 @@ FEATURES = [
 ABILITIES = {
     "partitions-chosen": "cannot choose a record's partition: the Java client writes the records "
                          "of the checks that need it",
+    "transactions": "no transactional producer: the Java client writes what its checks read",
     "values-binary": "no binary keys and values: its checks use text",
     "headers-binary": "no binary header values: its checks use text",
 }

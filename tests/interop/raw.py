@@ -16,6 +16,7 @@ API_DESCRIBE_GROUPS, API_DELETE_RECORDS, API_DESCRIBE_CONFIGS = 15, 21, 32
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 EARLIEST, LATEST = -2, -1
+READ_COMMITTED = 1
 BUSY = {5, 14, 15, 16}  # leader or coordinator not there yet: ask again
 UNKNOWN_TOPIC = 3
 RESOURCE_TOPIC = 2
@@ -218,6 +219,21 @@ class Raw:
         ((_, code, _, offset),) = reader.array(lambda: (reader.string(), reader.array(one)))[0][1]
         if code:
             raise KafkaError(f"list offsets of {topic}-{partition}", code)
+        return offset
+
+    def stable_offset(self, topic, partition):
+        """The last stable offset: up to where a read_committed reader may read."""
+        body = struct.pack(">ib", -1, READ_COMMITTED) + pack_topic(
+            topic, [struct.pack(">iq", partition, LATEST)])
+        reader = self.call(API_LIST_OFFSETS, 2, body)
+        reader.take("i")
+
+        def one():
+            return (reader.take("i"), reader.take("h"), reader.take("q"), reader.take("q"))
+
+        ((_, code, _, offset),) = reader.array(lambda: (reader.string(), reader.array(one)))[0][1]
+        if code:
+            raise KafkaError(f"stable offset of {topic}-{partition}", code)
         return offset
 
     def ends(self, topic, partitions):

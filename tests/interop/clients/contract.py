@@ -72,6 +72,11 @@ class Patience:
             raise TimeoutError(f"got {len(records)} of {self.count} records in time")
 
 
+def isolation(command):
+    """The setting of a reader, if the command has one."""
+    return {"isolation_level": command["isolation"]} if command.get("isolation") else {}
+
+
 def method_name(command):
     return command["cmd"].replace("-", "_")
 

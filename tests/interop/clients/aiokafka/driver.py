@@ -13,6 +13,7 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 FETCH_BYTES = 1 << 20
 DYNAMIC_TOPIC_CONFIG = 1
+PROCESS_TIMEOUT_MS = 60_000
 
 
 class Assignment(aiokafka.ConsumerRebalanceListener):
@@ -39,6 +40,7 @@ class Driver:
         self.bootstrap = bootstrap
         self.commands = commands
         self.admin = None
+        self.producers = {}
 
     async def serve(self):
         self.admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap)
@@ -61,11 +63,55 @@ class Driver:
                 bootstrap_servers=self.bootstrap, linger_ms=20, **more,
                 compression_type=None if codec == "none" else codec,
                 enable_idempotence=command.get("idempotent", False)) as producer:
-            sent = [await producer.send(
-                command["topic"], value=contract.decode(r["value"]), key=contract.decode(r["key"]),
-                headers=contract.headers_of(r), partition=r["partition"],
-                timestamp_ms=r.get("timestamp")) for r in command["records"]]
-            await asyncio.gather(*sent)
+            await self.send(producer, command["topic"], command["records"])
+
+    @staticmethod
+    async def send(producer, topic, records):
+        sent = [await producer.send(
+            topic, value=contract.decode(r["value"]), key=contract.decode(r["key"]),
+            headers=contract.headers_of(r), partition=r["partition"],
+            timestamp_ms=r.get("timestamp")) for r in records]
+        await asyncio.gather(*sent)
+
+    async def transactional(self, name, timeout_ms):
+        producer = aiokafka.AIOKafkaProducer(bootstrap_servers=self.bootstrap,
+                                             transactional_id=name,
+                                             transaction_timeout_ms=timeout_ms)
+        await producer.start()
+        return producer
+
+    async def transact(self, command):
+        name = command["producer"]
+        if name not in self.producers:
+            self.producers[name] = await self.transactional(command["id"], command["timeout_ms"])
+        producer = self.producers[name]
+        actions = {
+            "begin": lambda _: producer.begin_transaction(),
+            "produce": lambda step: self.send(producer, step["topic"], step["records"]),
+            "commit": lambda _: producer.commit_transaction(),
+            "abort": lambda _: producer.abort_transaction(),
+            "close": lambda _: self.producers.pop(name).stop(),
+        }
+        for step in command["steps"]:
+            await actions[step["do"]](step)
+
+    async def process(self, command):
+        consumer = self.consumer(group_id=command["group"])
+        consumer.subscribe([command["from"]])
+        producer = await self.transactional(command["id"], PROCESS_TIMEOUT_MS)
+        async with consumer:
+            await producer.begin_transaction()
+            offsets = {}
+            for _ in range(command["count"]):
+                record = await consumer.getone()
+                await producer.send_and_wait(command["to"], record.value, record.key, 0)
+                offsets[TopicPartition(record.topic, record.partition)] = record.offset + 1
+            await producer.send_offsets_to_transaction(offsets, command["group"])
+            if command["end"] == "commit":
+                await producer.commit_transaction()
+            else:
+                await producer.abort_transaction()
+        await producer.stop()
 
     def consumer(self, **more):
         return aiokafka.AIOKafkaConsumer(
@@ -74,7 +120,7 @@ class Driver:
 
     async def consume(self, command):
         limit = (command.get("max_bytes") or 0) + FETCH_BYTES
-        consumer = self.consumer(max_partition_fetch_bytes=limit)
+        consumer = self.consumer(max_partition_fetch_bytes=limit, **contract.isolation(command))
         async with consumer:
             found = await self.admin.describe_topics([command["topic"]])
             consumer.assign([TopicPartition(command["topic"], p["partition"])

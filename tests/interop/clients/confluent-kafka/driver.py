@@ -7,6 +7,7 @@ import contract
 from confluent_kafka import admin as cka
 
 WAIT_S = 20
+PROCESS_TIMEOUT_MS = 60_000
 
 
 class Driver:
@@ -16,6 +17,7 @@ class Driver:
         self.bootstrap = bootstrap
         self.commands = commands
         self.admin = cka.AdminClient({"bootstrap.servers": bootstrap})
+        self.producers = {}
 
     def config(self, **more):
         named = {k.replace("_", "."): v for k, v in more.items()}
@@ -30,16 +32,19 @@ class Driver:
                              enable_idempotence=command.get("idempotent", False))
         if command.get("max_bytes"):
             config["message.max.bytes"] = command["max_bytes"] + 1000
-        producer = ck.Producer(config)
+        self.send(ck.Producer(config), command["topic"], command["records"])
+
+    @staticmethod
+    def send(producer, topic, records):
         errors = []
 
         def on_delivery(error, _):
             if error:
                 errors.append(error)
 
-        for record in command["records"]:
+        for record in records:
             producer.produce(
-                command["topic"], value=contract.decode(record["value"]),
+                topic, value=contract.decode(record["value"]),
                 key=contract.decode(record["key"]), partition=record["partition"],
                 on_delivery=on_delivery, timestamp=record.get("timestamp", 0),
                 headers=contract.headers_of(record))
@@ -48,12 +53,52 @@ class Driver:
         if errors or left:
             raise RuntimeError(f"{errors[0].str() if errors else 'not delivered in time'}")
 
+    def transactional(self, name, timeout_ms):
+        producer = ck.Producer(self.config(transactional_id=name,
+                                           transaction_timeout_ms=timeout_ms))
+        producer.init_transactions(WAIT_S)
+        return producer
+
+    def transact(self, command):
+        name = command["producer"]
+        if name not in self.producers:
+            self.producers[name] = self.transactional(command["id"], command["timeout_ms"])
+        producer = self.producers[name]
+        actions = {
+            "begin": lambda _: producer.begin_transaction(),
+            "produce": lambda step: self.send(producer, step["topic"], step["records"]),
+            "commit": lambda _: producer.commit_transaction(WAIT_S),
+            "abort": lambda _: producer.abort_transaction(WAIT_S),
+            "close": lambda _: self.producers.pop(name),
+        }
+        for step in command["steps"]:
+            actions[step["do"]](step)
+
+    def process(self, command):
+        consumer = self.consumer(group_id=command["group"])
+        consumer.subscribe([command["from"]])
+        producer = self.transactional(command["id"], PROCESS_TIMEOUT_MS)
+        producer.begin_transaction()
+        for _ in range(command["count"]):
+            message = consumer.poll(WAIT_S)
+            if message is None or message.error():
+                raise RuntimeError(message.error().str() if message else "nothing to process")
+            producer.produce(command["to"], message.value(), message.key(), 0)
+        producer.send_offsets_to_transaction(consumer.position(consumer.assignment()),
+                                             consumer.consumer_group_metadata(), WAIT_S)
+        producer.flush(WAIT_S)
+        if command["end"] == "commit":
+            producer.commit_transaction(WAIT_S)
+        else:
+            producer.abort_transaction(WAIT_S)
+        consumer.close()
+
     def consumer(self, **more):
         return ck.Consumer(self.config(auto_offset_reset="earliest", enable_auto_commit=False,
                                        **more))
 
     def consume(self, command):
-        consumer = self.consumer(group_id="unused")
+        consumer = self.consumer(group_id="unused", **contract.isolation(command))
         partitions = self.partitions(command["topic"])
         consumer.assign([ck.TopicPartition(command["topic"], p, ck.OFFSET_BEGINNING)
                          for p in partitions])

@@ -36,16 +36,18 @@ public final class Driver {
     static final ObjectMapper JSON = new ObjectMapper();
     private static final Duration POLL = Duration.ofMillis(100);
 
-    private final String bootstrap;
+    final String bootstrap;
     private final BufferedReader in;
     private final PrintStream out;
     private final AdminCommands admin;
+    private final Transactions transactions;
 
     private Driver(String bootstrap) {
         this.bootstrap = bootstrap;
         in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
         admin = new AdminCommands(bootstrap);
+        transactions = new Transactions(this);
     }
 
     public static void main(String[] args) throws IOException {
@@ -82,6 +84,10 @@ public final class Driver {
                 return consume(command);
             case "group-consume":
                 return groupConsume(command);
+            case "transact":
+                return transactions.transact(command);
+            case "process":
+                return transactions.process(command);
             default:
                 return admin.run(command);
         }
@@ -109,7 +115,7 @@ public final class Driver {
         return JSON.createObjectNode();
     }
 
-    private static ProducerRecord<byte[], byte[]> toRecord(String topic, JsonNode wire) {
+    static ProducerRecord<byte[], byte[]> toRecord(String topic, JsonNode wire) {
         Long timestamp = wire.hasNonNull("timestamp") ? wire.get("timestamp").asLong() : null;
         ProducerRecord<byte[], byte[]> record = new ProducerRecord<>(
                 topic, wire.get("partition").asInt(), timestamp,
@@ -128,7 +134,7 @@ public final class Driver {
         return bytes == null ? null : Base64.getEncoder().encodeToString(bytes);
     }
 
-    private KafkaConsumer<byte[], byte[]> consumer(Map<String, Object> more) {
+    KafkaConsumer<byte[], byte[]> consumer(Map<String, Object> more) {
         Map<String, Object> config = new HashMap<>(more);
         config.put("bootstrap.servers", bootstrap);
         config.put("enable.auto.commit", false);
@@ -142,7 +148,7 @@ public final class Driver {
         ArrayNode records = reply.putArray("records");
         int count = command.get("count").asInt();
         long end = System.nanoTime() + command.get("timeout_ms").asLong() * 1_000_000;
-        try (KafkaConsumer<byte[], byte[]> consumer = consumer(Map.of())) {
+        try (KafkaConsumer<byte[], byte[]> consumer = consumer(isolation(command))) {
             List<TopicPartition> partitions = new ArrayList<>();
             for (PartitionInfo info : consumer.partitionsFor(command.get("topic").asText())) {
                 partitions.add(new TopicPartition(info.topic(), info.partition()));
@@ -158,6 +164,11 @@ public final class Driver {
             }
         }
         return reply;
+    }
+
+    private static Map<String, Object> isolation(JsonNode command) {
+        return command.hasNonNull("isolation")
+                ? Map.of("isolation.level", command.get("isolation").asText()) : Map.of();
     }
 
     private static ObjectNode toWire(ConsumerRecord<byte[], byte[]> record) {

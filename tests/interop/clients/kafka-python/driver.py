@@ -10,6 +10,7 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.structs import OffsetAndMetadata
 
 WAIT_S = 20
+PROCESS_TIMEOUT_MS = 60_000
 
 
 class Assignment(kafka.ConsumerRebalanceListener):
@@ -33,6 +34,7 @@ class Driver:
         self.bootstrap = bootstrap
         self.commands = commands
         self.admin = kafka.KafkaAdminClient(bootstrap_servers=bootstrap)
+        self.producers = {}
 
     def describe(self, _):
         return {"client": "kafka-python", "version": kafka.__version__}
@@ -45,14 +47,59 @@ class Driver:
             compression_type=None if codec == "none" else codec,
             enable_idempotence=command.get("idempotent", False))
         try:
-            sent = [producer.send(
-                command["topic"], value=contract.decode(r["value"]), key=contract.decode(r["key"]),
-                headers=contract.headers_of(r), partition=r["partition"],
-                timestamp_ms=r.get("timestamp")) for r in command["records"]]
-            for future in sent:
-                future.get(WAIT_S)
+            self.send(producer, command["topic"], command["records"])
         finally:
             producer.close(WAIT_S)
+
+    @staticmethod
+    def send(producer, topic, records):
+        sent = [producer.send(
+            topic, value=contract.decode(r["value"]), key=contract.decode(r["key"]),
+            headers=contract.headers_of(r), partition=r["partition"],
+            timestamp_ms=r.get("timestamp")) for r in records]
+        for future in sent:
+            future.get(WAIT_S)
+
+    def transactional(self, name, timeout_ms):
+        producer = kafka.KafkaProducer(bootstrap_servers=self.bootstrap, transactional_id=name,
+                                       transaction_timeout_ms=timeout_ms)
+        producer.init_transactions()
+        return producer
+
+    def transact(self, command):
+        name = command["producer"]
+        if name not in self.producers:
+            self.producers[name] = self.transactional(command["id"], command["timeout_ms"])
+        producer = self.producers[name]
+        actions = {
+            "begin": lambda _: producer.begin_transaction(),
+            "produce": lambda step: self.send(producer, step["topic"], step["records"]),
+            "commit": lambda _: producer.commit_transaction(),
+            "abort": lambda _: producer.abort_transaction(),
+            "close": lambda _: self.producers.pop(name).close(WAIT_S),
+        }
+        for step in command["steps"]:
+            actions[step["do"]](step)
+
+    def process(self, command):
+        consumer = self.consumer(command["from"], group_id=command["group"], max_poll_records=1)
+        producer = self.transactional(command["id"], PROCESS_TIMEOUT_MS)
+        producer.begin_transaction()
+        left, offsets = command["count"], {}
+        while left:
+            for partition, records in consumer.poll(200).items():
+                for record in records:
+                    producer.send(command["to"], record.value, record.key, partition=0)
+                    offsets[partition] = OffsetAndMetadata(record.offset + 1, "", -1)
+                    left -= 1
+        producer.send_offsets_to_transaction(offsets, consumer.group_metadata())
+        producer.flush(WAIT_S)
+        if command["end"] == "commit":
+            producer.commit_transaction()
+        else:
+            producer.abort_transaction()
+        producer.close(WAIT_S)
+        consumer.close()
 
     def consumer(self, *topics, **more):
         return kafka.KafkaConsumer(*topics, bootstrap_servers=self.bootstrap,
@@ -60,7 +107,7 @@ class Driver:
 
     def consume(self, command):
         topic = command["topic"]
-        consumer = self.consumer()
+        consumer = self.consumer(**contract.isolation(command))
         consumer.assign([kafka.TopicPartition(topic, p)
                          for p in consumer.partitions_for_topic(topic)])
         consumer.seek_to_beginning()

@@ -83,7 +83,8 @@ class Driver:
         shown.update({"key.separator": FIELD_END, "null.literal": NULL})
         args = ["--topic", command["topic"], "--from-beginning",
                 "--max-messages", str(command["count"]),
-                "--timeout-ms", str(command["timeout_ms"])]
+                "--timeout-ms", str(command["timeout_ms"]),
+                "--isolation-level", command.get("isolation", "read_uncommitted")]
         for name, value in shown.items():
             args += ["--formatter-property", f"{name}={value}"]
         out = self.run(TOOLS + "consumer.ConsoleConsumer", *args)

@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline'
 import kafkajs from 'kafkajs'
 import { administer } from './admin.mjs'
 import { registerCodecs } from './codecs.mjs'
+import { Transactions } from './transactions.mjs'
 
 const { Kafka, CompressionTypes, logLevel } = kafkajs
 const { version } = createRequire(import.meta.url)('kafkajs/package.json')
@@ -57,6 +58,8 @@ function toWire(partition, message) {
   }
 }
 
+const transactions = new Transactions(kafka, toMessage)
+
 // KafkaJS puts what one send has for a partition into one batch, however large.
 function* chunks(messages) {
   let chunk = []
@@ -87,11 +90,12 @@ async function produce({ topic, records, codec = 'none', idempotent = false }) {
 }
 
 // KafkaJS consumes only in groups: one that nobody else uses reads a topic from its beginning.
-async function consume({ topic, count, timeout_ms: timeoutMs, max_bytes: maxBytes }) {
+async function consume({ topic, count, timeout_ms: timeoutMs, max_bytes: maxBytes, isolation }) {
   const consumer = kafka.consumer({
     groupId: `${topic}.read.${process.pid}.${performance.now()}`,
     maxBytesPerPartition: Math.max(1 << 20, (maxBytes ?? 0) + 1000),
     maxWaitTimeInMs: 200,
+    readUncommitted: isolation === 'read_uncommitted',
   })
   const records = []
   await consumer.connect()
@@ -161,6 +165,8 @@ async function answer(command) {
     case 'produce': return produce(command)
     case 'consume': return consume(command)
     case 'group-consume': return groupConsume(command)
+    case 'transact': return transactions.transact(command)
+    case 'process': return transactions.process(command)
     default: return administer(admin, command)
   }
 }

@@ -139,6 +139,8 @@ class Driver:
                 "-q", "-f", RECORD_FORMAT]
         if command.get("max_bytes"):
             args += ["-X", f"fetch.message.max.bytes={command['max_bytes'] + 1000}"]
+        if command.get("isolation"):
+            args += ["-X", f"isolation.level={command['isolation']}"]
         parser = Records()
         try:
             parser.buffer = self.run(*args)

@@ -51,6 +51,32 @@ static rd_kafka_resp_err_t produce_one(rd_kafka_t *producer, const char *topic,
     return err;
 }
 
+void data_watch_deliveries(struct driver *driver, rd_kafka_conf_t *conf)
+{
+    rd_kafka_conf_set_opaque(conf, driver);
+    rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+}
+
+bool data_send(struct driver *driver, rd_kafka_t *producer, const char *topic,
+               const json_t *records)
+{
+    driver->error[0] = '\0';
+    size_t i;
+    json_t *record;
+    json_array_foreach(records, i, record)
+    {
+        rd_kafka_resp_err_t err = produce_one(producer, topic, record);
+        if (err && !driver->error[0]) {
+            driver_fail(driver, "%s", rd_kafka_err2str(err));
+        }
+        rd_kafka_poll(producer, 0);
+    }
+    if (rd_kafka_flush(producer, REQUEST_MS) && !driver->error[0]) {
+        driver_fail(driver, "not delivered in time");
+    }
+    return !driver->error[0];
+}
+
 json_t *data_produce(struct driver *driver, const json_t *command)
 {
     char limit[32] = "1000000";
@@ -63,29 +89,16 @@ json_t *data_produce(struct driver *driver, const json_t *command)
     rd_kafka_conf_t *conf = driver_conf(driver, "compression.type", codec[0] ? codec : "none",
                                         "enable.idempotence", idempotent ? "true" : "false",
                                         "message.max.bytes", limit, "linger.ms", "20", NULL);
-    rd_kafka_conf_set_opaque(conf, driver);
-    rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-    driver->error[0] = '\0';
+    data_watch_deliveries(driver, conf);
     rd_kafka_t *producer =
         rd_kafka_new(RD_KAFKA_PRODUCER, conf, driver->error, sizeof driver->error);
     if (!producer) {
         return NULL;
     }
-    size_t i;
-    json_t *record;
-    json_array_foreach(json_object_get(command, "records"), i, record)
-    {
-        rd_kafka_resp_err_t err = produce_one(producer, wire_text(command, "topic"), record);
-        if (err && !driver->error[0]) {
-            driver_fail(driver, "%s", rd_kafka_err2str(err));
-        }
-        rd_kafka_poll(producer, 0);
-    }
-    if (rd_kafka_flush(producer, REQUEST_MS) && !driver->error[0]) {
-        driver_fail(driver, "not delivered in time");
-    }
+    bool sent = data_send(driver, producer, wire_text(command, "topic"),
+                          json_object_get(command, "records"));
     rd_kafka_destroy(producer);
-    return driver->error[0] ? NULL : json_object();
+    return sent ? json_object() : NULL;
 }
 
 static json_t *write_headers(const rd_kafka_message_t *message)
@@ -165,7 +178,10 @@ json_t *data_consume(struct driver *driver, const json_t *command)
     if (!list) {
         return NULL;
     }
-    rd_kafka_t *consumer = driver_consumer(driver, driver_conf(driver, "group.id", "unused", NULL));
+    const char *isolation = wire_text(command, "isolation");
+    rd_kafka_conf_t *conf = driver_conf(driver, "group.id", "unused", "isolation.level",
+                                        isolation[0] ? isolation : "read_committed", NULL);
+    rd_kafka_t *consumer = driver_consumer(driver, conf);
     rd_kafka_assign(consumer, list);
     json_t *reply = collect(driver, consumer, command);
     rd_kafka_topic_partition_list_destroy(list);

@@ -56,6 +56,8 @@ static const struct {
     {"produce", data_produce},
     {"consume", data_consume},
     {"group-consume", data_group_consume},
+    {"transact", transactions_transact},
+    {"process", transactions_process},
     {"create-topic", admin_topics},
     {"delete-topic", admin_topics},
     {"list-topics", admin_topics},

@@ -49,6 +49,13 @@ func (h *Header) UnmarshalJSON(data []byte) error {
 	return err
 }
 
+// Step is one step of `transact`.
+type Step struct {
+	Do      string   `json:"do"`
+	Topic   string   `json:"topic"`
+	Records []Record `json:"records"`
+}
+
 // Command holds the arguments of every command; each uses its own.
 type Command struct {
 	Cmd              string            `json:"cmd"`
@@ -68,6 +75,13 @@ type Command struct {
 	Partition        int32             `json:"partition"`
 	At               any               `json:"at"`
 	Config           map[string]string `json:"config"`
+	Isolation        string            `json:"isolation"`
+	Producer         string            `json:"producer"`
+	ID               string            `json:"id"`
+	Steps            []Step            `json:"steps"`
+	From             string            `json:"from"`
+	To               string            `json:"to"`
+	End              string            `json:"end"`
 }
 
 // PartitionList reads `partitions` as the list that `committed` has.

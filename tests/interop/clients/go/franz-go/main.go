@@ -22,6 +22,7 @@ const requestTime = 20 * time.Second
 type driver struct {
 	bootstrap string
 	admin     *kadm.Client
+	producers map[string]*kgo.Client // the transactional ones, by the contract's name
 }
 
 func main() {
@@ -29,7 +30,8 @@ func main() {
 	if err != nil {
 		panic(err)
 	}
-	d := &driver{bootstrap: os.Args[1], admin: kadm.NewClient(client)}
+	d := &driver{bootstrap: os.Args[1], admin: kadm.NewClient(client),
+		producers: map[string]*kgo.Client{}}
 	contract.Serve(d.handle)
 	client.Close()
 }
@@ -47,6 +49,10 @@ func (d *driver) handle(c contract.Command, stop <-chan struct{}) (contract.Repl
 		return nil, d.produce(ctx, c)
 	case "consume":
 		return d.consume(c)
+	case "transact":
+		return nil, d.transact(ctx, c)
+	case "process":
+		return nil, d.process(ctx, c)
 	}
 	return d.administer(ctx, c)
 }
@@ -91,9 +97,13 @@ func (d *driver) produce(ctx context.Context, c contract.Command) error {
 		return err
 	}
 	defer client.Close()
+	return client.ProduceSync(ctx, fromWire(c.Topic, c.Records)...).FirstErr()
+}
+
+func fromWire(topic string, wire []contract.Record) []*kgo.Record {
 	var records []*kgo.Record
-	for _, r := range c.Records {
-		record := &kgo.Record{Topic: c.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value}
+	for _, r := range wire {
+		record := &kgo.Record{Topic: topic, Partition: r.Partition, Key: r.Key, Value: r.Value}
 		if r.Timestamp != nil {
 			record.Timestamp = time.UnixMilli(*r.Timestamp)
 		}
@@ -102,13 +112,17 @@ func (d *driver) produce(ctx context.Context, c contract.Command) error {
 		}
 		records = append(records, record)
 	}
-	return client.ProduceSync(ctx, records...).FirstErr()
+	return records
 }
 
 func (d *driver) consume(c contract.Command) (contract.Reply, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.Timeout())
 	defer cancel()
-	client, err := d.client(kgo.ConsumeTopics(c.Topic),
+	isolation := kgo.ReadUncommitted()
+	if c.Isolation == "read_committed" {
+		isolation = kgo.ReadCommitted()
+	}
+	client, err := d.client(kgo.ConsumeTopics(c.Topic), kgo.FetchIsolationLevel(isolation),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	if err != nil {
 		return nil, err

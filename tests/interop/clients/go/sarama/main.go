@@ -20,10 +20,11 @@ type driver struct {
 	bootstrap []string
 	client    sarama.Client
 	admin     sarama.ClusterAdmin
+	producers map[string]sarama.SyncProducer // the transactional ones, by the contract's name
 }
 
 func main() {
-	d := &driver{bootstrap: os.Args[1:2]}
+	d := &driver{bootstrap: os.Args[1:2], producers: map[string]sarama.SyncProducer{}}
 	var err error
 	if d.client, err = sarama.NewClient(d.bootstrap, config()); err != nil {
 		panic(err)
@@ -51,6 +52,10 @@ func (d *driver) handle(c contract.Command, stop <-chan struct{}) (contract.Repl
 		return d.consume(c)
 	case "group-consume":
 		return nil, d.groupConsume(c, stop)
+	case "transact":
+		return nil, d.transact(c)
+	case "process":
+		return nil, d.process(c)
 	}
 	return d.administer(c)
 }
@@ -92,11 +97,15 @@ func (d *driver) produce(c contract.Command) error {
 		return err
 	}
 	defer producer.Close()
+	return send(producer, c.Topic, c.Records)
+}
+
+func send(producer sarama.SyncProducer, topic string, records []contract.Record) error {
 	var messages []*sarama.ProducerMessage
-	for _, r := range c.Records {
-		messages = append(messages, toMessage(c.Topic, r))
+	for _, r := range records {
+		messages = append(messages, toMessage(topic, r))
 	}
-	err = producer.SendMessages(messages)
+	err := producer.SendMessages(messages)
 	var failed sarama.ProducerErrors
 	if errors.As(err, &failed) {
 		return failed[0].Err
@@ -123,7 +132,11 @@ func toMessage(topic string, r contract.Record) *sarama.ProducerMessage {
 }
 
 func (d *driver) consume(c contract.Command) (contract.Reply, error) {
-	consumer, err := sarama.NewConsumer(d.bootstrap, config())
+	cfg := config()
+	if c.Isolation == "read_committed" {
+		cfg.Consumer.IsolationLevel = sarama.ReadCommitted
+	}
+	consumer, err := sarama.NewConsumer(d.bootstrap, cfg)
 	if err != nil {
 		return nil, err
 	}

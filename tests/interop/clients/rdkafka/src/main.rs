@@ -2,6 +2,7 @@
 //! (../README.md).
 
 mod admin;
+mod transactions;
 mod wire;
 
 use rdkafka::client::ClientContext;
@@ -11,7 +12,7 @@ use rdkafka::consumer::{
 };
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, DeliveryResult, Header, Message, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::producer::{BaseProducer, ProducerContext};
 use rdkafka::util::Timeout;
 use rdkafka::{Offset, TopicPartitionList};
 use serde_json::{json, Map, Value};
@@ -28,7 +29,7 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// Remembers the first error of a delivery.
 #[derive(Default)]
-struct Deliveries {
+pub struct Deliveries {
     first_error: Mutex<Option<KafkaError>>,
 }
 
@@ -60,6 +61,7 @@ impl ConsumerContext for Assignment {
 
 pub struct Driver {
     pub bootstrap: String,
+    pub producers: transactions::Producers,
     commands: Receiver<Value>,
 }
 
@@ -88,6 +90,8 @@ impl Driver {
             "produce" => self.produce(command),
             "consume" => self.consume(command),
             "group-consume" => self.group_consume(command),
+            "transact" => transactions::transact(self, command),
+            "process" => transactions::process(self, command),
             _ => admin::run(self, command),
         }
     }
@@ -102,28 +106,17 @@ impl Driver {
             config.set("message.max.bytes", (bytes + 1000).to_string());
         }
         let producer: BaseProducer<Deliveries> = config.create_with_context(Deliveries::default())?;
-        for record in command["records"].as_array().unwrap() {
-            let key = wire::bytes(&record["key"]);
-            let value = wire::bytes(&record["value"]);
-            let mut message = BaseRecord::<[u8], [u8]>::to(wire::text(command, "topic"))
-                .partition(record["partition"].as_i64().unwrap() as i32)
-                .headers(headers(&record["headers"]));
-            message.key = key.as_deref();
-            message.payload = value.as_deref();
-            message.timestamp = record["timestamp"].as_i64();
-            producer.send(message).map_err(|(error, _)| error)?;
-            producer.poll(Duration::ZERO);
-        }
-        producer.flush(REQUEST_TIME)?;
-        let failed = producer.context().first_error.lock().unwrap().take();
-        failed.map_or(Ok(json!({})), |error| Err(error.into()))
+        transactions::send(&producer, wire::text(command, "topic"), &command["records"])?;
+        Ok(json!({}))
     }
 
     fn consume(&self, command: &Value) -> Reply {
         let topic = wire::text(command, "topic");
         let count = command["count"].as_u64().unwrap() as usize;
         let end = Instant::now() + Duration::from_millis(command["timeout_ms"].as_u64().unwrap());
-        let consumer = self.consumer("unused", &[], DefaultConsumerContext)?;
+        let isolation = command["isolation"].as_str().unwrap_or("read_committed");
+        let more = [("isolation.level", isolation)];
+        let consumer = self.consumer("unused", &more, DefaultConsumerContext)?;
         let metadata = consumer.fetch_metadata(Some(topic), REQUEST_TIME)?;
         let mut list = TopicPartitionList::new();
         for partition in metadata.topics()[0].partitions() {
@@ -207,6 +200,7 @@ fn read_commands() -> Receiver<Value> {
 fn main() {
     let driver = Driver {
         bootstrap: std::env::args().nth(1).expect("usage: driver HOST:PORT"),
+        producers: Default::default(),
         commands: read_commands(),
     };
     while let Ok(command) = driver.commands.recv() {
