@@ -283,12 +283,10 @@ struct transaction_facts transaction_fence(const struct transaction_facts *facts
                                            int16_t client_version, int64_t now_ms)
 {
     CHECK(facts->state == TRANSACTION_ONGOING);
-    int rise = client_version >= 2 ? 2 : 1; /* the fence's, and the end's own */
-    int epoch = facts->epoch + rise;
     struct transaction_facts next = *facts;
     next.state = TRANSACTION_PREPARE_ABORT;
-    next.epoch = (int16_t)(epoch < INT16_MAX ? epoch : INT16_MAX);
-    next.last_epoch = NO_EPOCH;
+    next.epoch = (int16_t)(facts->epoch + (facts->epoch < INT16_MAX));
+    next.last_epoch = facts->epoch;
     next.client_version = client_version;
     next.update_ms = now_ms;
     return next;

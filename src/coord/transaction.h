@@ -116,7 +116,9 @@ void transaction_judge_end(const struct transaction_facts *facts, bool is_pendin
 
 /*
  * The abort of an ONGOING transaction without its producer's asking: its time is over, or another
- * instance has come. The epoch rises so that the old one is fenced. client_version as for an end.
+ * instance has come. The epoch rises by one, so that the old one cannot write; until a new instance
+ * has an epoch, the old one may still learn of the abort (by its own, or InitProducerId) and go on.
+ * client_version as for an end.
  */
 struct transaction_facts transaction_fence(const struct transaction_facts *facts,
                                            int16_t client_version, int64_t now_ms);

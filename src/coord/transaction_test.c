@@ -86,7 +86,7 @@ static void init_amid_a_transaction_aborts_it_first(void **state)
 {
     (void)state;
     struct transaction_verdict verdict = init(facts_in(TRANSACTION_ONGOING, 4), -1, -1, -1);
-    assert_changed(verdict, TRANSACTION_PREPARE_ABORT, 7, 6);
+    assert_changed(verdict, TRANSACTION_PREPARE_ABORT, 7, 5);
     assert_int_equal(verdict.code, KAFKA_CONCURRENT_TRANSACTIONS);
     assert_refused(init(verdict.next, -1, -1, -1), KAFKA_CONCURRENT_TRANSACTIONS);
 }
@@ -214,14 +214,28 @@ static void last_epoch_ends_with_a_new_id(void **state)
     assert_int_equal(end(done, 7, INT16_MAX - 1, 2, true).step, STEP_ANSWER); /* sent again */
 }
 
-static void fence_never_overflows(void **state)
+static void fence_raises_the_epoch_by_one_and_never_overflows(void **state)
 {
     (void)state;
     struct transaction_facts open = facts_in(TRANSACTION_ONGOING, 4);
-    assert_int_equal(transaction_fence(&open, 2, NOW).epoch, 6);
+    assert_int_equal(transaction_fence(&open, 2, NOW).epoch, 5);
     assert_int_equal(transaction_fence(&open, 0, NOW).epoch, 5);
     open.epoch = INT16_MAX - 1;
     assert_int_equal(transaction_fence(&open, 2, NOW).epoch, INT16_MAX);
+    open.epoch = INT16_MAX;
+    assert_int_equal(transaction_fence(&open, 2, NOW).epoch, INT16_MAX);
+}
+
+static void producer_of_a_fenced_transaction_may_learn_of_the_abort(void **state)
+{
+    (void)state;
+    struct transaction_facts open = facts_in(TRANSACTION_ONGOING, 4);
+    struct transaction_facts prepared = transaction_fence(&open, 2, NOW);
+    struct transaction_facts aborted = transaction_complete(&prepared, NOW + 1);
+    assert_int_equal(end(aborted, 7, 4, 2, false).step, STEP_ANSWER);
+    assert_refused(end(aborted, 7, 4, 2, true), KAFKA_INVALID_TXN_STATE);
+    assert_refused(end(aborted, 7, 4, 0, false), KAFKA_PRODUCER_FENCED);
+    assert_changed(init(aborted, 7, 4, -1), TRANSACTION_EMPTY, 7, 5);
 }
 
 static void everything_waits_for_a_record_under_way(void **state)
@@ -254,7 +268,8 @@ int main(void)
         cmocka_unit_test(end_of_older_clients_goes_by_state_alone),
         cmocka_unit_test(empty_transaction_of_version_2_is_aborted_and_not_committed),
         cmocka_unit_test(last_epoch_ends_with_a_new_id),
-        cmocka_unit_test(fence_never_overflows),
+        cmocka_unit_test(fence_raises_the_epoch_by_one_and_never_overflows),
+        cmocka_unit_test(producer_of_a_fenced_transaction_may_learn_of_the_abort),
         cmocka_unit_test(everything_waits_for_a_record_under_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

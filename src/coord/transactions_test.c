@@ -396,7 +396,7 @@ static void transaction_whose_time_is_over_is_aborted_and_its_producer_fenced(vo
     assert_string_equal(state_name(fixture), "CompleteAbort");
     assert_int_equal(count_aborted(fixture, 0), 1);
     assert_int_equal(write_to(fixture, &producer, 0, 1, NULL), APPEND_FENCED);
-    assert_int_equal(end(fixture, &producer, true), KAFKA_PRODUCER_FENCED);
+    assert_int_equal(end(fixture, &producer, true), KAFKA_INVALID_TXN_STATE);
 }
 
 static void second_instance_aborts_what_the_first_left_open(void **state)

@@ -2,6 +2,7 @@
 
 import re
 
+import checks_tools
 import driver
 import process
 import raw
@@ -11,8 +12,8 @@ PARTITIONS = 3
 TIMEOUT_MS = 60_000
 SHORT_MS = 1500  # a transaction that is meant to run out of time
 SETTLE_S = 30
-# What a producer that lost its transaction is told: fenced (90, for which sarama has no word), an old
-# epoch, or an end that the transaction's state does not allow.
+# What a producer that lost its transaction is told: fenced (90, for which sarama has no word), an
+# old epoch, or an end that the transaction's state does not allow.
 TOLD = re.compile(r"fenc|epoch|error code = 90|invalid.*state", re.IGNORECASE)
 BEGIN, COMMIT, ABORT, CLOSE = ({"do": name} for name in ("begin", "commit", "abort", "close"))
 
@@ -119,3 +120,32 @@ def timeout(ctx):
     again = Producer(ctx.driver, "again", name)
     again.run(BEGIN, produce(topic, {0: ["kept"]}), COMMIT, CLOSE)
     expect_read(ctx, topic, "read_committed", {0: ["kept"]})
+
+
+def tool(ctx):
+    """kafka-transactions sees an open transaction, does not take it for hanging, and aborts it."""
+    topic, name = ctx.topic("txn-tool"), ctx.name("txn-id")
+    producer = Producer(ctx.reference, "p", name)
+    producer.run(BEGIN, produce(topic, {0: ["kept"]}), COMMIT,
+                 BEGIN, produce(topic, {0: ["lost-1", "lost-2"]}))
+    at = ("--topic", topic, "--partition", "0")
+    out = tool_run(ctx, "list")
+    producer_id = checks_tools.found("the list", rf"^{re.escape(name)}\s+\d+\s+(\d+)\s+Ongoing",
+                                     out)[1]
+    out = tool_run(ctx, "describe", "--transactional-id", name)
+    checks_tools.found("the description",
+                       rf"{re.escape(name)}\s+{producer_id}\s+\d+\s+Ongoing\s+{TIMEOUT_MS}\s.*"
+                       rf"\s{re.escape(topic)}-0\s*$", out)
+    out = tool_run(ctx, "describe-producers", *at)
+    checks_tools.found("the producer, its transaction from offset 2",
+                       rf"^{producer_id}\s+\d+\s+-?\d+\s+\d+\s+\d+\s+2\s*$", out)
+    out = tool_run(ctx, "find-hanging", *at)
+    expect("lines about hanging transactions, below the head", 1, len(out.strip().splitlines()))
+    tool_run(ctx, "abort", *at, "--start-offset", "2")
+    expect("the stable offset after the abort", 5, ctx.raw.stable_offset(topic, 0))
+    producer.run(CLOSE)
+    expect_read(ctx, topic, "read_committed", {0: ["kept"]})
+
+
+def tool_run(ctx, *args):
+    return checks_tools.run(ctx, "TransactionsCommand", *args)

@@ -61,6 +61,8 @@ FEATURES = [
     Feature("partitions", "Add partitions", checks_admin.partitions),
     *(Feature(f"tool-{name}", title, check, only="kafka-tools")
       for name, title, check in checks_tools.CHECKS),
+    Feature("tool-transactions", "kafka-transactions: list, describe, find-hanging, abort",
+            checks_txn.tool, only="kafka-tools"),
 ]
 
 # What a client may lack besides rows, and what the checks do instead.
