@@ -67,8 +67,9 @@ cov: ## Line coverage of the tests
 protocol: build deps-interop ## The codec against Apache Kafka's own definitions and classes
 	@tests/protocol/run.sh $(B)
 
-interop: build deps-interop ## Real clients in six languages; writes docs/clients.md
+interop: build deps-interop ## Real clients in six languages, writes docs/clients.md; Kafka beside us
 	@python3 tests/interop/run.py --server headrace --binary $(B)/headrace
+	@python3 tests/interop/differential.py --binary $(B)/headrace
 
 docs: build ## Write docs/reference/configs.md from the binary
 	@tools/configs.py $(B)/headrace

@@ -200,17 +200,22 @@ static void append_batch(struct produce_work *work, struct partition *partition,
                          const struct topic_settings *settings, struct span payload,
                          struct produce_response_partition *answer)
 {
+    const struct produce_claim *claim = present_claim(work);
+    if (claim != NULL && claim->code != KAFKA_NONE) {
+        answer_error(work, answer, claim->code,
+                     "The partition could not be made part of the producer's transaction.");
+        return;
+    }
     struct batch_rules rules = make_rules(work, settings);
     struct batch_report report;
     enum batch_fault fault = batch_validate(payload, &rules, &work->scratch, &report);
-    const struct produce_claim *claim = present_claim(work);
     if (fault != BATCH_FINE) {
         answer_fault(work, answer, fault, &report);
         return;
     }
-    if (claim != NULL && claim->code != KAFKA_NONE) {
-        answer_error(work, answer, claim->code,
-                     "The partition could not be made part of the producer's transaction.");
+    if (batch_is_transactional(&report.header) && span_is_null(work->asked.transactional_id)) {
+        answer_error(work, answer, KAFKA_TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+                     "The batch is of a transaction whose id the request does not name.");
         return;
     }
     struct request *request = work->request;

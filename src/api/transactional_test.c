@@ -97,8 +97,8 @@ static int16_t verify(struct api_fixture *fixture, struct producer producer)
         .partition_error_code;
 }
 
-static int16_t produce(struct api_fixture *fixture, int16_t version, struct producer producer,
-                       int32_t partition, int32_t sequence)
+static int16_t produce_as(struct api_fixture *fixture, struct span id, int16_t version,
+                          struct producer producer, int32_t partition, int32_t sequence)
 {
     struct buf bytes;
     struct batch_builder builder;
@@ -119,13 +119,19 @@ static int16_t produce(struct api_fixture *fixture, int16_t version, struct prod
     struct produce_request asked;
     struct produce_response answer;
     produce_request_init(&asked);
-    asked.transactional_id = span_text("tx");
+    asked.transactional_id = id;
     asked.acks = -1;
     asked.topic_data = &topic;
     asked.topic_data_count = 1;
     API_ASK(fixture, API_PRODUCE, produce, version, &asked, &answer);
     buf_deinit(&bytes);
     return answer.responses[0].partition_responses[0].error_code;
+}
+
+static int16_t produce(struct api_fixture *fixture, int16_t version, struct producer producer,
+                       int32_t partition, int32_t sequence)
+{
+    return produce_as(fixture, span_text("tx"), version, producer, partition, sequence);
 }
 
 static int16_t end(struct api_fixture *fixture, int16_t version, struct producer *producer,
@@ -269,10 +275,22 @@ static int16_t commit_offset(struct api_fixture *fixture, int16_t version, struc
     return answer.topics[0].partitions[0].error_code;
 }
 
+static void transactional_batch_needs_the_transactional_id(void **state)
+{
+    struct api_fixture *fixture = *state;
+    struct producer producer = init(fixture);
+    assert_int_equal(produce_as(fixture, span_text(NULL), 12, producer, 0, 0),
+                     KAFKA_TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+    assert_int_equal(produce(fixture, 12, producer, 0, 0), KAFKA_NONE);
+    assert_int_equal(produce_as(fixture, span_text(NULL), 12, producer, 0, 1),
+                     KAFKA_TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+}
+
 static void offsets_join_the_transaction_by_themselves_only_in_version_2(void **state)
 {
     struct api_fixture *fixture = *state;
     struct producer producer = init(fixture);
+    assert_int_equal(commit_offset(fixture, 3, producer), KAFKA_INVALID_TXN_STATE);
     assert_int_equal(commit_offset(fixture, 4, producer), KAFKA_TRANSACTION_ABORTABLE);
     assert_int_equal(commit_offset(fixture, 5, producer), KAFKA_NONE);
     assert_int_equal(commit_offset(fixture, 4, producer), KAFKA_NONE);
@@ -366,6 +384,7 @@ int main(void)
         TEST(older_client_must_add_its_partitions_first),
         TEST(partitions_are_added_all_or_none),
         TEST(fenced_is_said_in_words_that_the_version_knows),
+        TEST(transactional_batch_needs_the_transactional_id),
         TEST(offsets_join_the_transaction_by_themselves_only_in_version_2),
         TEST(hanging_transaction_is_found_and_aborted_by_hand),
         TEST(transactions_are_listed_by_pattern_and_described),

@@ -9,7 +9,8 @@
 #include "api/handlers.h"
 #include "api/txn_wait.h"
 
-/* The version that is of transactions v2. */
+/* The version that knows TRANSACTION_ABORTABLE, and that which is of transactions v2. */
+#define ABORTABLE_SINCE 4
 #define VERSION_2_SINCE 5
 
 struct txn_commit_work {
@@ -25,9 +26,11 @@ struct txn_commit_work {
     struct transaction_add add;
 };
 
-/* What the coordinator of transactions says, in the words that this API's clients know. */
-static int16_t map_code(int16_t code)
+/* What the coordinator of transactions says, in the words that this version's clients know. */
+static int16_t map_code(int16_t code, int16_t version)
 {
+    if (code == KAFKA_TRANSACTION_ABORTABLE && version < ABORTABLE_SINCE)
+        return KAFKA_INVALID_TXN_STATE;
     return code == KAFKA_PRODUCER_FENCED ? KAFKA_INVALID_PRODUCER_EPOCH : code;
 }
 
@@ -125,7 +128,7 @@ static struct err commit_now(struct request *request)
 static struct err added_resume(struct request *request)
 {
     const struct txn_commit_work *work = request->parked;
-    int16_t code = map_code(work->txn.wait.code);
+    int16_t code = map_code(work->txn.wait.code, request->version);
     return code == KAFKA_NONE ? commit_now(request) : commit_reply(request, code);
 }
 
@@ -174,6 +177,6 @@ struct err txn_offset_commit_handle(struct request *request, struct api *api)
     }
     if (code == KAFKA_NONE)
         transactions_verify(transactions, work->asked.transactional_id, &work->add, &code);
-    code = map_code(code);
+    code = map_code(code, request->version);
     return code == KAFKA_NONE ? commit_now(request) : commit_reply(request, code);
 }

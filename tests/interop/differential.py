@@ -100,8 +100,8 @@ class Broker:
         """An answer without what differs between any two brokers."""
         if isinstance(value, dict):
             return {k: self.plain(v, k) for k, v in value.items() if k not in DROPPED}
-        if isinstance(value, list):
-            return [self.plain(v) for v in value]
+        if isinstance(value, list):  # in no order: it is that of Kafka's hash tables
+            return sorted((self.plain(v) for v in value), key=repr)
         if key == "producer_id":
             return self.ids.setdefault(value, f"producer-{len(self.ids)}")
         return value

@@ -221,16 +221,19 @@ def produces():
     no_tid = {"transactional_id": None}
     flaws = {name: Batch(id=-1, epoch=-1, sequence=-1, attributes=0, flaw=name)
              for name in ("crc", "magic", "magic-1", "short", "empty", "twice")}
-    flaws.update(control=Batch(attributes=CONTROL | TRANSACTIONAL),
-                 log_append=Batch(id=-1, epoch=-1, sequence=-1, attributes=8),
-                 codec=Batch(id=-1, epoch=-1, sequence=-1, attributes=6),
-                 half=Batch(epoch=-1, sequence=-1, attributes=0),
+    flaws.update(half=Batch(epoch=-1, sequence=-1, attributes=0),
                  no_sequence=Batch(sequence=-1, attributes=0))
     for name, batch in flaws.items():
         yield f"produce-{name}", [init(transactional_id=None), produce(batch, **no_tid),
                                   produce(none, **no_tid), LOOK]
-    for acks in (-2, 2, 1):
-        yield f"produce-acks{acks}", [produce(none, acks=acks, **no_tid), LOOK]
+    for name, attributes, reason in (
+            ("log-append-time", 8, "a bit that only brokers set is INVALID_TIMESTAMP"),
+            ("codec", 6, "Kafka answers UNKNOWN_SERVER_ERROR")):
+        batch = Batch(id=-1, epoch=-1, sequence=-1, attributes=attributes)
+        yield f"produce-{name}", [dataclasses.replace(produce(batch, **no_tid), differs=reason)]
+    for acks, seen in ((-2, LOOK), (2, LOOK), (1, AWAIT_STABLE)):
+        yield f"produce-acks{acks}", [produce(none, acks=acks, **no_tid), seen]
+    yield "produce-control", [init(), produce(Batch(attributes=CONTROL | TRANSACTIONAL)), LOOK]
     yield "produce-nowhere", [produce(none, topic="no.such.topic", **no_tid),
                               produce(none, partition=7, **no_tid),
                               produce(none, partition=-1, **no_tid)]
@@ -324,7 +327,9 @@ def offsets():
             init(), add_offsets(version, producer_epoch=Ref("epoch", 1)),
             add_offsets(version, producer_id=Ref("id", 1000)),
             add_offsets(version, transactional_id="nobody"),
-            add_offsets(version, transactional_id=""), add_offsets(version, group_id=""), LOOK]
+            add_offsets(version, transactional_id=""), LOOK,
+            dataclasses.replace(add_offsets(version, group_id=""),
+                                differs="Kafka takes a group without a name until it commits")]
 
 
 SCENARIOS = {name.replace("+", "plus-").replace("--", "-minus-"): steps
