@@ -180,6 +180,7 @@ static void resource_that_is_none_is_refused(void **state)
     assert_int_equal(edit_as(fixture, TYPE_TOPIC, "none", NULL, 0),
                      KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
     assert_int_equal(edit_as(fixture, TYPE_TOPIC, "a b", NULL, 0), KAFKA_INVALID_TOPIC_EXCEPTION);
+    assert_int_equal(edit_as(fixture, TYPE_TOPIC, "", NULL, 0), KAFKA_INVALID_REQUEST);
     assert_int_equal(edit_as(fixture, TYPE_BROKER, "1", NULL, 0), KAFKA_INVALID_REQUEST);
     assert_int_equal(edit_as(fixture, TYPE_BROKER_LOGGER, "1", NULL, 0), KAFKA_INVALID_REQUEST);
 }

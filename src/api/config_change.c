@@ -61,6 +61,8 @@ static struct err begin(struct edit_work *work)
     if (change->resource_type != RESOURCE_TOPIC)
         return refuse(work, KAFKA_INVALID_REQUEST,
                       "Only topics have configs that can be changed here.");
+    if (change->resource_name.size == 0)
+        return refuse(work, KAFKA_INVALID_REQUEST, "There are no defaults of all topics.");
     struct diag diag;
     if (err_failed(topic_check_name(change->resource_name, &diag)))
         return refuse(work, KAFKA_INVALID_TOPIC_EXCEPTION, diag.text);

@@ -240,7 +240,7 @@ static void groups_are_deleted_each_with_its_own_answer(void **state)
     CHECK(answer.results_count == 3);
     assert_int_equal(answer.results[0].error_code, KAFKA_GROUP_ID_NOT_FOUND);
     assert_int_equal(answer.results[1].error_code, KAFKA_NONE);
-    assert_int_equal(answer.results[2].error_code, KAFKA_INVALID_GROUP_ID);
+    assert_int_equal(answer.results[2].error_code, KAFKA_GROUP_ID_NOT_FOUND);
     api_fixture_crash(fixture);
     coord_fixture_load(&fixture->coord);
     assert_string_equal(group_tell(&fixture->coord, NULL), "Dead");

@@ -435,8 +435,7 @@ int16_t coord_delete_group(struct coord *coord, struct span group_id, struct coo
     *commit = (struct coord_commit){0};
     struct group *group = NULL;
     coord_lock(coord);
-    int16_t code = group_id.size == 0 ? KAFKA_INVALID_GROUP_ID
-                                      : coord_find_group(coord, group_id, false, &group);
+    int16_t code = coord_find_group(coord, group_id, false, &group);
     if (code == KAFKA_NONE)
         code = delete_locked(coord, group, commit);
     coord_unlock(coord);

@@ -220,12 +220,14 @@ static void new_member_must_come_back_with_the_id_it_is_given(void **state)
     client_join(fixture, a, (struct join_words){.version = 4});
     assert_int_equal(a->join_count, 1);
     assert_int_equal(a->join_code, KAFKA_MEMBER_ID_REQUIRED);
+    assert_false(a->has_protocol);
     assert_memory_equal(a->id, "c-", 2);
     assert_int_equal(strlen(a->id), 2 + 36);
     client_join(fixture, a, (struct join_words){.version = 4});
     coord_fixture_pass(fixture, 100);
     assert_int_equal(a->join_count, 2);
     assert_int_equal(a->join_code, KAFKA_NONE);
+    assert_true(a->has_protocol);
 }
 
 static void id_given_out_lapses_with_its_session_timeout(void **state)

@@ -57,6 +57,7 @@ static void join_refuse(struct coord_join *join, struct span member_id, int16_t 
     join_group_response_init(&response);
     response.error_code = error_code;
     response.member_id = span_is_null(member_id) ? span_text("") : member_id;
+    response.protocol_name = SPAN_NULL;
     response.leader = span_text("");
     join->done(join, &response);
 }

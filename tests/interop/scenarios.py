@@ -1,103 +1,16 @@
-"""What the differential test asks both brokers: tables of requests.
-
-A value may be a Ref, which is what an earlier answer said, or a Batch. Names are the scenario's
-own: TOPIC has two partitions, TID and GROUP are unused before.
-"""
+"""What the differential test asks both brokers: tables of requests, transactions first."""
 
 import dataclasses
 import itertools
-import sys
 
-import toolchains
+import scenarios_more
+from scenario import (AWAIT_STABLE, CONTROL, EPOCH, GROUP, ID, LOOK, TID, TOPIC, TRANSACTIONAL,
+                      Batch, Ref, Step)
 
-sys.path.insert(0, str(toolchains.ROOT / "tests" / "support"))
-import kafka_wire  # pylint: disable=wrong-import-position
-
-PARTITIONS = 2
-TRANSACTIONAL = 16
-CONTROL = 32
 TIMEOUT_MS = 60_000
 SHORT_MS = 1000
 NEWEST_CLASSIC = 4  # of EndTxn: the last version before transactions v2
 V2 = 5
-NEVER_GIVEN = 99  # what a Ref is where the answer was an error
-
-
-@dataclasses.dataclass(frozen=True)
-class Ref:
-    """What the run knows by this name, and so much more."""
-
-    name: str
-    plus: int = 0
-
-    def __repr__(self):
-        return f"${self.name}{self.plus:+d}" if self.plus else f"${self.name}"
-
-
-@dataclasses.dataclass(frozen=True)
-class Batch:
-    """A batch of the producer, flaw and all."""
-
-    sequence: int = 0
-    count: int = 1
-    epoch: Ref = Ref("epoch")
-    id: Ref = Ref("id")
-    attributes: int = TRANSACTIONAL
-    flaw: str = None
-
-
-TOPIC, TID, GROUP, ID, EPOCH = (Ref(n) for n in ("topic", "tid", "group", "id", "epoch"))
-
-
-@dataclasses.dataclass
-class Step:
-    """One request and what to keep of its answer, or another deed of the runner (`how`)."""
-
-    api: str
-    version: int
-    values: dict
-    keep: dict = dataclasses.field(default_factory=dict)
-    how: str = "ask"
-    differs: str = None
-
-    def label(self):
-        said = {k: v for k, v in self.values.items() if v not in (TOPIC, TID, GROUP, ID, EPOCH)}
-        return f"{self.api} v{self.version} {said}"
-
-
-def flawed(data, flaw):
-    """Breaks one thing of a whole batch."""
-    data = bytearray(data)
-    if flaw == "crc":
-        data[17] ^= 1
-    elif flaw == "magic":
-        data[16] = 3
-    elif flaw == "magic-1":
-        data[16] = 1
-    elif flaw == "short":
-        del data[-1]
-    elif flaw == "empty":
-        data = bytearray()
-    elif flaw == "twice":
-        data *= 2
-    return bytes(data)
-
-
-def encode_batch(batch, state):
-    producer = (resolve(batch.id, state), resolve(batch.epoch, state), batch.sequence)
-    values = [b"value-%d" % i for i in range(batch.count)]
-    return flawed(kafka_wire.batch(values, producer, batch.attributes), batch.flaw)
-
-
-def resolve(value, state):
-    if isinstance(value, dict):
-        return {k: resolve(v, state) for k, v in value.items()}
-    if isinstance(value, list):
-        return [resolve(v, state) for v in value]
-    if isinstance(value, Ref):
-        known = state.get(value.name, NEVER_GIVEN)
-        return known + value.plus if value.plus else known
-    return encode_batch(value, state) if isinstance(value, Batch) else value
 
 
 def init(version=5, **more):
@@ -149,9 +62,6 @@ def fetch_offsets(stable=False):
     return Step("OffsetFetch", 8, {"require_stable": stable, "groups": [
         {"group_id": GROUP, "topics": [{"name": TOPIC, "partition_indexes": [0, 1]}]}]})
 
-
-LOOK = Step("look", 0, {"topic": TOPIC, "tid": TID}, how="look")
-AWAIT_STABLE = Step("await", 0, {"topic": TOPIC, "tid": TID}, how="await_stable")
 
 # How a transaction comes to hold partition 0, in the newest way and the one before.
 OPENED = {V2: [init(), produce()],
@@ -333,5 +243,5 @@ def offsets():
 
 
 SCENARIOS = {name.replace("+", "plus-").replace("--", "-minus-"): steps
-             for table in (ends, inits, late, produces, adds, offsets)
+             for table in (ends, inits, late, produces, adds, offsets, *scenarios_more.TABLES)
              for name, steps in table()}

@@ -18,6 +18,7 @@ struct client {
     int32_t generation;
     int32_t members_count;
     bool is_skipping;
+    bool has_protocol; /* it was not null */
     char id[128];
     char leader[128];
     char protocol[64];
@@ -58,6 +59,7 @@ static inline void client_joined(struct coord_join *join, const struct join_grou
     client->generation = answer->generation_id;
     client->members_count = answer->members_count;
     client->is_skipping = answer->skip_assignment;
+    client->has_protocol = !span_is_null(answer->protocol_name);
     client_keep(client->id, sizeof client->id, answer->member_id);
     client_keep(client->leader, sizeof client->leader, answer->leader);
     client_keep(client->protocol, sizeof client->protocol, answer->protocol_name);
