@@ -284,6 +284,9 @@ static void entry_read(struct fetch_entry *entry, const struct fetch_limits *lim
     if (err_failed(err)) {
         answer->error_code = error_map_partition(err);
         answer->high_watermark = err_is(err, ERR_RANGE) ? -1 : offsets.high_watermark;
+        answer->last_stable_offset = -1;
+        answer->log_start_offset = -1;
+        answer->aborted_transactions_count = -1;
     }
 }
 

@@ -70,6 +70,8 @@ static void put(struct fetch_fixture *fixture, int32_t partition, int64_t offset
 /* What one fetch was answered: by partition, -1 where the answer names it not. */
 struct answer {
     int64_t size[3];
+    int64_t start[3];
+    int64_t stable[3];
     int16_t code[3];
     size_t count;
     bool has_error;
@@ -90,6 +92,8 @@ static struct answer read_set(struct fetch_fixture *fixture, int64_t size_max, b
         entry->told_start = entry->answer.log_start_offset;
         if (entry->asked.partition < 3) {
             answer.size[entry->asked.partition] = (int64_t)entry->slice.size;
+            answer.start[entry->asked.partition] = entry->answer.log_start_offset;
+            answer.stable[entry->asked.partition] = entry->answer.last_stable_offset;
             answer.code[entry->asked.partition] = entry->answer.error_code;
         }
     }
@@ -181,6 +185,8 @@ static void unknown_partitions_epochs_and_offsets_have_their_codes(void **state)
     assert_true(answer.has_error);
     assert_int_equal(answer.code[0], KAFKA_UNKNOWN_TOPIC_OR_PARTITION);
     assert_int_equal(answer.code[1], KAFKA_OFFSET_OUT_OF_RANGE);
+    assert_int_equal(answer.start[1], -1);
+    assert_int_equal(answer.stable[1], -1);
     assert_int_equal(answer.code[2], KAFKA_UNKNOWN_LEADER_EPOCH);
     topic_unref(broker_fixture_make(&fixture->broker, "none", 1));
     answer = read_set(fixture, 1000, true);

@@ -44,7 +44,7 @@ static struct err look_at(struct produce_verify *verify, struct request *request
     if (partition == NULL || !is_transactional(asked->records.bytes, &header))
         return ERR_NONE;
     claim->is_transactional = true;
-    claim->guard.starts_at_zero = produce_verify_adds(request);
+    claim->guard.is_version_2 = produce_verify_adds(request);
     partition_guard(partition, &header, &claim->guard);
     struct transaction_producer *producer = &verify->add.producer;
     if (producer->id < 0) {

@@ -307,15 +307,15 @@ static bool is_allowed(const struct partition *partition, const struct batch_hea
         return true;
     struct producer_view view;
     producer_state_view(&partition->producers, header->producer_id, &view);
-    return guard != NULL && guard->marker_offset == view.marker_offset;
+    return guard != NULL && (guard->is_version_2 || guard->marker_offset == view.marker_offset);
 }
 
-/* An unknown producer must begin at 0 where its guard says so (KIP-890). */
+/* An unknown producer must begin at 0 in transactions v2 (KIP-890). */
 static bool is_first_sequence_wrong(const struct partition *partition,
                                     const struct batch_header *header,
                                     const struct append_guard *guard)
 {
-    if (guard == NULL || !guard->starts_at_zero || header->base_sequence == 0)
+    if (guard == NULL || !guard->is_version_2 || header->base_sequence == 0)
         return false;
     struct producer_view view;
     producer_state_view(&partition->producers, header->producer_id, &view);

@@ -118,11 +118,15 @@ struct append_result {
  * What was seen of a producer before the coordinator was asked whether the partition is in its
  * transaction (KIP-890). The answer may be older than a marker that was written meanwhile; an
  * append that would begin a transaction is refused when one was.
+ *
+ * Not so in transactions v2, where a producer may go on before the markers of its last transaction
+ * are written. Each end raises its epoch: what the marker of its own transaction has overtaken is
+ * fenced, and any other marker belongs to the transaction before.
  */
 struct append_guard {
     int64_t marker_offset;
-    bool is_open;        /* a transaction is open: nobody need be asked */
-    bool starts_at_zero; /* set by the caller: an unknown producer begins at sequence 0 */
+    bool is_open;      /* a transaction is open: nobody need be asked */
+    bool is_version_2; /* set by the caller; an unknown producer then begins at sequence 0, too */
 };
 
 void partition_guard(struct partition *partition, const struct batch_header *header,

@@ -363,6 +363,19 @@ static void write_that_a_marker_overtook_begins_nothing(void **state)
     assert_int_equal(write_to(fixture, &producer, 0, 0, NULL), APPEND_DONE);
 }
 
+static void next_transaction_of_version_2_may_be_asked_for_before_the_marker(void **state)
+{
+    struct coord_fixture *fixture = *state;
+    struct producer producer;
+    init(fixture, &producer);
+    write_both(fixture, &producer);
+    struct producer old = producer;
+    struct append_guard stale = {.marker_offset = -1, .is_version_2 = true};
+    assert_int_equal(end(fixture, &producer, true), KAFKA_NONE);
+    assert_int_equal(write_to(fixture, &old, 0, 1, &stale), APPEND_FENCED);
+    assert_int_equal(write_to(fixture, &producer, 0, 0, &stale), APPEND_DONE);
+}
+
 static void addition_amid_an_end_waits_for_it(void **state)
 {
     struct coord_fixture *fixture = *state;
@@ -568,6 +581,7 @@ int main(void)
         TEST(plain_commit_after_a_pending_one_stays),
         TEST(delayed_write_of_an_ended_transaction_is_fenced),
         TEST(write_that_a_marker_overtook_begins_nothing),
+        TEST(next_transaction_of_version_2_may_be_asked_for_before_the_marker),
         TEST(addition_amid_an_end_waits_for_it),
         TEST(transaction_whose_time_is_over_is_aborted_and_its_producer_fenced),
         TEST(second_instance_aborts_what_the_first_left_open),

@@ -35,8 +35,8 @@ BUSY = {6, 14, 15, 16, 51}
 BUSY_S = 8  # how long one answer may be that before it counts as the answer
 PRODUCE_BUSY = {19}  # what Produce says for 51 to clients that do not know it
 STABLE_S = 30
-DROPPED = {"throttle_time_ms", "log_append_time_ms", "log_start_offset", "error_message",
-           "record_errors", "current_leader", "node_endpoints", "leader_epoch", "timestamp",
+DROPPED = {"throttle_time_ms", "log_append_time_ms", "error_message", "record_errors",
+           "current_leader", "node_endpoints", "leader_epoch", "timestamp",
            "committed_leader_epoch", "coordinator_epoch", "last_timestamp",
            "transaction_start_time_ms", "batch_index_error_message", "topic_id", "documentation"}
 
@@ -107,6 +107,8 @@ class Broker:
             return {k: self.plain(v, dropped, k) for k, v in value.items() if k not in dropped}
         if isinstance(value, list):  # in no order: it is that of Kafka's hash tables
             return sorted((self.plain(v, dropped) for v in value), key=repr)
+        if key == "records":
+            return [(b.base_offset, b.count, b.codec) for b in raw.parse_batches(value or b"")]
         if key in IDS:
             return self.ids.setdefault(value, f"id-{len(self.ids)}")
         return value
@@ -174,13 +176,13 @@ class Run:
 
         return process.poll_until(described, STABLE_S, f"the end of {tid}")
 
-    def await_stable(self, _, values):
+    def await_stable(self, step, values):
         """Waits until nothing of the topic's first partition is open."""
         topic = values["topic"]
         process.poll_until(lambda: self.broker.raw.stable_offset(topic, 0)
                            == self.broker.raw.list_offset(topic, 0, raw.LATEST) > 0,
                            STABLE_S, f"the end of what is open in {topic}")
-        return self.look(_, values)
+        return self.look(step, values)
 
 
 def run_scenario(name, steps, brokers):

@@ -242,6 +242,28 @@ def offsets():
                                 differs="Kafka takes a group without a name until it commits")]
 
 
+def fetch(version, isolation, offset=0, partition=0, topic=TOPIC):
+    return Step("Fetch", version, {
+        "max_wait_ms": 0, "min_bytes": 0, "isolation_level": isolation,
+        "topics": [{"topic": topic, "partitions": [
+            {"partition": partition, "fetch_offset": offset, "partition_max_bytes": 1 << 20}]}]})
+
+
+def fetches():
+    """What readers of both kinds are given of transactions that were ended either way, or not."""
+    closed = [init(), produce(), end(True), produce(), end(False), produce(Batch(count=3)),
+              end(False), produce(), end(True), LOOK]
+    for version in range(4, 13):
+        yield f"fetch-v{version}", [
+            *closed, *(fetch(version, isolation, offset) for isolation in (0, 1)
+                       for offset in (0, 2, 3, 4, 6, 10, 11, -1)),
+            fetch(version, 1, partition=9), fetch(version, 1, topic="no.such.topic")]
+        yield f"fetch-v{version}-open", [*closed, produce(), produce(Batch(1)), fetch(version, 0),
+                                         fetch(version, 1), fetch(version, 1, 10), end(False),
+                                         LOOK, fetch(version, 1, 10)]
+
+
 SCENARIOS = {name.replace("+", "plus-").replace("--", "-minus-"): steps
-             for table in (ends, inits, late, produces, adds, offsets, *scenarios_more.TABLES)
+             for table in (ends, inits, late, produces, adds, offsets, fetches,
+                           *scenarios_more.TABLES)
              for name, steps in table()}

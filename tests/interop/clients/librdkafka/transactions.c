@@ -77,9 +77,8 @@ json_t *transactions_transact(struct driver *driver, const json_t *command)
     }
     if (!producer->kafka) {
         snprintf(producer->name, sizeof producer->name, "%s", wire_text(command, "producer"));
-        producer->kafka =
-            open_producer(driver, wire_text(command, "id"),
-                          json_integer_value(json_object_get(command, "timeout_ms")));
+        producer->kafka = open_producer(driver, wire_text(command, "id"),
+                                        json_integer_value(json_object_get(command, "timeout_ms")));
     }
     bool healthy = producer->kafka;
     size_t i;
@@ -99,11 +98,11 @@ static bool relay(struct driver *driver, rd_kafka_t *consumer, rd_kafka_t *produ
         rd_kafka_message_t *message = rd_kafka_consumer_poll(consumer, REQUEST_MS);
         rd_kafka_resp_err_t err = message ? message->err : RD_KAFKA_RESP_ERR__TIMED_OUT;
         if (!err) {
-            err = rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0),
-                                    RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-                                    RD_KAFKA_V_KEY(message->key, message->key_len),
-                                    RD_KAFKA_V_VALUE(message->payload, message->len),
-                                    RD_KAFKA_V_END);
+            err =
+                rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(0),
+                                  RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                                  RD_KAFKA_V_KEY(message->key, message->key_len),
+                                  RD_KAFKA_V_VALUE(message->payload, message->len), RD_KAFKA_V_END);
             count--;
         }
         if (message) {
