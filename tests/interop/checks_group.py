@@ -109,7 +109,8 @@ def lose_and_regain(ctx, strategy):
     work, member = start(ctx, strategy)
     lost, *rest = members = [member(n) for n in ("c", "a", "b")]
     work.wait_balanced(members)
-    chosen = ctx.raw.group_strategy(work.group)
+    chosen = driver.process.poll_until(lambda: ctx.raw.group_strategy(work.group), SETTLE_S,
+                                       "the group is not amid a rebalance")
     expect_that(f"the group agreed on an {strategy} strategy",
                 ("cooperative" in chosen) == (strategy == "cooperative"), chosen)
     work.produce()
