@@ -141,6 +141,7 @@ static int16_t look_at_partition(struct txn_commit_work *work)
         return code;
     struct batch_header identity = {.producer_id = work->asked.producer_id,
                                     .producer_epoch = work->asked.producer_epoch};
+    work->transaction.guard.is_version_2 = work->add.producer.client_version >= 2;
     partition_guard(partition, &identity, &work->transaction.guard);
     work->place = (struct transaction_place){.topic = span_text(TOPIC_OFFSETS),
                                              .partition = partition->index};

@@ -315,7 +315,8 @@ static bool is_first_sequence_wrong(const struct partition *partition,
                                     const struct batch_header *header,
                                     const struct append_guard *guard)
 {
-    if (guard == NULL || !guard->is_version_2 || header->base_sequence == 0)
+    bool is_first = header->base_sequence == 0 || header->base_sequence == BATCH_NO_SEQUENCE;
+    if (guard == NULL || !guard->is_version_2 || is_first)
         return false;
     struct producer_view view;
     producer_state_view(&partition->producers, header->producer_id, &view);
