@@ -279,3 +279,16 @@ void batch_patch_timestamp(uint8_t *batch, struct batch_header *header, int64_t 
     header->crc = batch_compute_crc(batch, header->size);
     store_u32(batch + BATCH_AT_CRC, header->crc);
 }
+
+void batch_strip(struct span batch, uint8_t out[BATCH_HEADER_SIZE])
+{
+    CHECK(batch.size >= BATCH_HEADER_SIZE);
+    memcpy(out, batch.data, BATCH_HEADER_SIZE);
+    unsigned attributes = load_u16(out + BATCH_AT_ATTRIBUTES);
+    attributes &= ~((unsigned)BATCH_CODEC_MASK | (unsigned)BATCH_DELETE_HORIZON);
+    store_u32(out + BATCH_AT_LENGTH, BATCH_HEADER_SIZE - BATCH_PREFIX_SIZE);
+    store_u16(out + BATCH_AT_ATTRIBUTES, (uint16_t)attributes);
+    store_i64(out + BATCH_AT_BASE_TIMESTAMP, BATCH_NO_TIMESTAMP);
+    store_i32(out + BATCH_AT_RECORD_COUNT, 0);
+    store_u32(out + BATCH_AT_CRC, batch_compute_crc(out, BATCH_HEADER_SIZE));
+}

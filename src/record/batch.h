@@ -114,6 +114,13 @@ static inline bool batch_has_producer(const struct batch_header *header)
     return header->producer_id != BATCH_NO_PRODUCER_ID;
 }
 
+/* KIP-534: from when on the batch's tombstones, or its transaction marker, may go; -1: not known.
+ */
+static inline int64_t batch_delete_horizon_ms(const struct batch_header *header)
+{
+    return (header->attributes & BATCH_DELETE_HORIZON) != 0 ? header->base_timestamp : -1;
+}
+
 /* What is wrong with a batch. Behind each: the error that Apache Kafka 4.x answers to Produce. */
 enum batch_fault {
     BATCH_FINE = 0,
@@ -203,5 +210,11 @@ void batch_patch_offset(uint8_t *batch, struct batch_header *header, int64_t bas
  */
 void batch_patch_timestamp(uint8_t *batch, struct batch_header *header, int64_t max_timestamp,
                            bool is_log_append_time);
+
+/*
+ * Writes a stored batch without its records, as compaction leaves it where its offsets or its
+ * producer's sequence still count: the same header, no codec, no delete horizon.
+ */
+void batch_strip(struct span batch, uint8_t out[BATCH_HEADER_SIZE]);
 
 #endif

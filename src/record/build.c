@@ -22,7 +22,9 @@ void batch_build_begin(struct batch_builder *builder, const struct batch_options
     *builder = (struct batch_builder){.options = *options,
                                       .out = out,
                                       .begin = out->size,
-                                      .base_timestamp = BATCH_NO_TIMESTAMP,
+                                      .base_timestamp = options->has_delete_horizon
+                                                            ? options->delete_horizon_ms
+                                                            : BATCH_NO_TIMESTAMP,
                                       .max_timestamp = BATCH_NO_TIMESTAMP};
 }
 
@@ -49,6 +51,15 @@ static size_t record_body_size(const struct record *record, int64_t timestamp_de
            varlong_size(record->header_count) + record->headers.size;
 }
 
+static int32_t offset_delta_of(const struct batch_builder *builder, const struct record *record)
+{
+    if (!builder->options.keeps_offsets)
+        return builder->record_count;
+    int64_t delta = record->offset - builder->options.base_offset;
+    CHECK(delta >= builder->record_count && delta <= builder->options.last_offset_delta);
+    return (int32_t)delta;
+}
+
 struct err batch_build_add(struct batch_builder *builder, const struct record *record)
 {
     CHECK(record->header_count >= 0);
@@ -56,11 +67,13 @@ struct err batch_build_add(struct batch_builder *builder, const struct record *r
     if (builder->record_count == INT32_MAX)
         return err_make(ERR_LIMIT);
     bool is_first = builder->record_count == 0;
-    int64_t base_timestamp = is_first ? record->timestamp : builder->base_timestamp;
+    bool sets_base = is_first && !builder->options.has_delete_horizon;
+    int64_t base_timestamp = sets_base ? record->timestamp : builder->base_timestamp;
     int64_t delta;
     if (__builtin_sub_overflow(record->timestamp, base_timestamp, &delta))
         return err_make(ERR_RANGE);
-    size_t body_size = record_body_size(record, delta, builder->record_count);
+    int32_t offset_delta = offset_delta_of(builder, record);
+    size_t body_size = record_body_size(record, delta, offset_delta);
     if (body_size > INT32_MAX)
         return err_make(ERR_LIMIT);
     size_t header_size = is_first ? BATCH_HEADER_SIZE : 0;
@@ -71,7 +84,7 @@ struct err batch_build_add(struct batch_builder *builder, const struct record *r
     const uint8_t *body = at;
     *at++ = 0;
     at += varlong_put(at, delta);
-    at += varlong_put(at, builder->record_count);
+    at += varlong_put(at, offset_delta);
     at = put_nullable(at, record->key);
     at = put_nullable(at, record->value);
     at += varlong_put(at, record->header_count);
@@ -126,6 +139,7 @@ static uint16_t build_attributes(const struct batch_options *options)
     attributes |= options->is_log_append_time ? (unsigned)BATCH_LOG_APPEND_TIME : 0;
     attributes |= options->is_transactional ? (unsigned)BATCH_TRANSACTIONAL : 0;
     attributes |= options->is_control ? (unsigned)BATCH_CONTROL : 0;
+    attributes |= options->has_delete_horizon ? (unsigned)BATCH_DELETE_HORIZON : 0;
     return (uint16_t)attributes;
 }
 
@@ -151,7 +165,8 @@ struct err batch_build_end(struct batch_builder *builder, struct span *batch,
     store_i32(at + BATCH_AT_LEADER_EPOCH, options->leader_epoch);
     at[BATCH_AT_MAGIC] = 2;
     store_u16(at + BATCH_AT_ATTRIBUTES, build_attributes(options));
-    store_i32(at + BATCH_AT_LAST_OFFSET_DELTA, builder->record_count - 1);
+    store_i32(at + BATCH_AT_LAST_OFFSET_DELTA,
+              options->keeps_offsets ? options->last_offset_delta : builder->record_count - 1);
     store_i64(at + BATCH_AT_BASE_TIMESTAMP, builder->base_timestamp);
     store_i64(at + BATCH_AT_MAX_TIMESTAMP, builder->max_timestamp);
     store_i64(at + BATCH_AT_PRODUCER_ID, options->producer_id);

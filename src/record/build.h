@@ -24,7 +24,11 @@ struct batch_options {
     int32_t base_sequence;  /* -1: none */
     bool is_transactional;
     bool is_control;
-    bool is_log_append_time; /* then the maximum timestamp is that of the last record */
+    bool is_log_append_time;   /* then the maximum timestamp is that of the last record */
+    bool keeps_offsets;        /* as compaction does: see batch_build_add */
+    int32_t last_offset_delta; /* where offsets are kept */
+    bool has_delete_horizon;   /* KIP-534: the base timestamp is delete_horizon_ms */
+    int64_t delete_horizon_ms;
 };
 
 #define BATCH_OPTIONS_DEFAULT                                                                      \
@@ -49,7 +53,8 @@ void batch_build_begin(struct batch_builder *builder, const struct batch_options
 
 /*
  * Adds a record: timestamp, key, value and the encoded headers (record_header_append) with their
- * count; record->offset is ignored, offsets follow one another. On failure the batch is as before.
+ * count. record->offset is ignored, offsets follow one another; but with options.keeps_offsets it
+ * counts, rises, and lies within the batch. On failure the batch is as before.
  * Errors: ERR_LIMIT beyond out->size_max or INT32_MAX records, ERR_RANGE where timestamps lie too
  * far apart, ERR_NO_MEMORY.
  */

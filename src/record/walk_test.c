@@ -161,6 +161,75 @@ static void markers_are_read_back(void **state)
     buf_deinit(&out);
 }
 
+static void compacted_batches_keep_offsets_and_timestamps(void **state)
+{
+    (void)state;
+    struct buf out;
+    buf_init(&out, 1000);
+    struct batch_options options = BATCH_OPTIONS_DEFAULT;
+    options.base_offset = 100;
+    options.keeps_offsets = true;
+    options.last_offset_delta = 9;
+    options.has_delete_horizon = true;
+    options.delete_horizon_ms = 5000000;
+    struct batch_builder builder;
+    batch_build_begin(&builder, &options, &out);
+    struct record record = {.offset = 103, .timestamp = 1000, .key = span_text("a")};
+    assert_false(err_failed(batch_build_add(&builder, &record)));
+    record = (struct record){.offset = 107, .timestamp = 900, .key = span_text("b")};
+    assert_false(err_failed(batch_build_add(&builder, &record)));
+    struct span batch;
+    struct batch_header header;
+    assert_false(err_failed(batch_build_end(&builder, &batch, &header)));
+    assert_int_equal(batch_check_stored(batch, &header), BATCH_FINE);
+    assert_int_equal(batch_last_offset(&header), 109);
+    assert_int_equal(batch_delete_horizon_ms(&header), 5000000);
+    assert_int_equal(header.max_timestamp, 1000);
+    struct batch_walk walk;
+    bool is_end;
+    assert_false(err_failed(batch_walk_begin(&walk, batch, NULL)));
+    assert_false(err_failed(batch_walk_next(&walk, &record, &is_end)));
+    assert_int_equal(record.offset, 103);
+    assert_int_equal(record.timestamp, 1000);
+    assert_false(err_failed(batch_walk_next(&walk, &record, &is_end)));
+    assert_int_equal(record.offset, 107);
+    assert_int_equal(record.timestamp, 900);
+    assert_true(span_is_null(record.value));
+    assert_false(err_failed(batch_walk_next(&walk, &record, &is_end)));
+    assert_true(is_end);
+    buf_deinit(&out);
+}
+
+static void a_stripped_batch_keeps_its_header_alone(void **state)
+{
+    (void)state;
+    struct buf out;
+    struct buf scratch;
+    buf_init(&out, 1 << 20);
+    buf_init(&scratch, 1 << 20);
+    struct span batch = build_mixed(&out, COMPRESSION_ZSTD);
+    uint8_t bytes[BATCH_HEADER_SIZE];
+    struct batch_header before;
+    struct batch_header after;
+    batch_strip(batch, bytes);
+    struct span stripped = span_make(bytes, sizeof bytes);
+    assert_int_equal(batch_check_stored(batch, &before), BATCH_FINE);
+    assert_int_equal(batch_check_stored(stripped, &after), BATCH_FINE);
+    assert_int_equal(after.size, BATCH_HEADER_SIZE);
+    assert_int_equal(batch_last_offset(&after), batch_last_offset(&before));
+    assert_int_equal(after.max_timestamp, before.max_timestamp);
+    assert_int_equal(after.base_sequence, before.base_sequence);
+    assert_int_equal(after.record_count, 0);
+    struct batch_walk walk;
+    struct record record;
+    bool is_end;
+    assert_false(err_failed(batch_walk_begin(&walk, stripped, &scratch)));
+    assert_false(err_failed(batch_walk_next(&walk, &record, &is_end)));
+    assert_true(is_end);
+    buf_deinit(&scratch);
+    buf_deinit(&out);
+}
+
 static void varints_round_trip_and_know_their_size(void **state)
 {
     (void)state;
@@ -192,6 +261,8 @@ int main(void)
         cmocka_unit_test(walk_is_bounded_by_its_scratch),
         cmocka_unit_test(log_append_time_stamps_every_record),
         cmocka_unit_test(markers_are_read_back),
+        cmocka_unit_test(compacted_batches_keep_offsets_and_timestamps),
+        cmocka_unit_test(a_stripped_batch_keeps_its_header_alone),
         cmocka_unit_test(varints_round_trip_and_know_their_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
