@@ -119,6 +119,18 @@
 /* How often a reader whose segment was removed under its hands looks again. */
 #define READ_RETRY_COUNT_MAX 8
 
+/* What one step of a compaction reads: a few milliseconds' worth. */
+#define COMPACTION_PIECE_SIZE (1024 * 1024)
+
+/* Written at once by a compaction. */
+#define COMPACTION_BUFFER_SIZE ((size_t)1024 * 1024)
+
+/* A compaction's memory for one batch, decompressed and built anew. */
+#define COMPACTION_BATCH_SIZE_MAX ((size_t)DECOMPRESSED_SIZE_MAX)
+
+/* A log whose compaction has failed is left alone so long: a full disk takes a while to mend. */
+#define COMPACTION_RETRY_MS (5 * 60 * 1000)
+
 /* What background work costs as bytes of disk traffic: a piece with a sync or two; a mere look. */
 #define BACKGROUND_PIECE_SIZE (64 * 1024)
 #define BACKGROUND_LOOK_SIZE 1024

@@ -40,7 +40,7 @@ static struct err make_file(struct log *log, struct segment *segment)
 {
     struct store *store = log->store;
     char path[STORE_PATH_SIZE];
-    log_path(log, path, segment->facts.base_offset, ".log");
+    segment_path(log, segment, path, ".log");
     struct cached_file *file;
     TRY(file_cache_open(&store->cache, &segment->file, path,
                         OS_FILE_READ | OS_FILE_WRITE | OS_FILE_CREATE | OS_FILE_TRUNCATE, &file));
@@ -187,7 +187,7 @@ static struct err append_locked(struct log *log, struct span batch,
         return diag_wrap(diag, err, "cannot append at byte %lld of segment %lld of %s",
                          (long long)segment->facts.size, (long long)segment->facts.base_offset,
                          log->name);
-    segment_add(log, segment, header);
+    segment_add(segment, header, log->config.index_interval_size);
     epochs_note(&log->epochs, header->leader_epoch, header->base_offset);
     log->bounds.end = segment->facts.next_offset;
     log->bounds.size += header->size;

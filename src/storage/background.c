@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
-#include "storage/storage_internal.h"
+#include "storage/compaction.h"
 
 void work_enqueue(struct log *log, enum log_urgency urgency)
 {
@@ -82,6 +82,18 @@ void garbage_add(struct store *store, enum garbage_kind kind, struct log *log, i
     push_garbage(store, garbage);
 }
 
+void garbage_add_segment(struct log *log, const struct segment *segment, uint64_t ticket)
+{
+    struct garbage *garbage = make_garbage(GARBAGE_SEGMENT, "", ticket);
+    if (garbage == NULL)
+        return;
+    log_ref(log);
+    garbage->log = log;
+    garbage->offset = segment->facts.base_offset;
+    garbage->copy = segment->copy;
+    push_garbage(log->store, garbage);
+}
+
 void garbage_add_dir(struct store *store, const char *name, uint64_t ticket)
 {
     struct garbage *garbage = make_garbage(GARBAGE_DIR, name, ticket);
@@ -142,15 +154,16 @@ static struct err remove_dir(struct store *store, const char *name)
  * Removes one file of a log: out of the way under the lock, so that a log of the same name made
  * after a deletion cannot be hit; then without the lock, as freeing much space takes long.
  */
-static struct err remove_log_file(struct log *log, int64_t offset, const char *suffix)
+static struct err remove_log_file(const struct garbage *garbage, const char *suffix)
 {
+    struct log *log = garbage->log;
     const struct os_files *files = log->store->options.files;
     char path[STORE_PATH_SIZE];
     char aside[STORE_PATH_SIZE];
     char suffix_aside[32];
     (void)snprintf(suffix_aside, sizeof suffix_aside, "%s.deleted", suffix);
-    log_path(log, path, offset, suffix);
-    log_path(log, aside, offset, suffix_aside);
+    log_copy_path(log, path, garbage->offset, garbage->copy, suffix);
+    log_copy_path(log, aside, garbage->offset, garbage->copy, suffix_aside);
     struct err err = ERR_NONE;
     os_mutex_lock(&log->lock);
     bool is_there = log->state != LOG_DELETED;
@@ -168,13 +181,15 @@ static struct err remove_garbage(struct store *store, const struct garbage *garb
     case GARBAGE_DIR:
         return remove_dir(store, garbage->name);
     case GARBAGE_SNAPSHOT:
-        return remove_log_file(garbage->log, garbage->offset, ".snapshot");
+        return remove_log_file(garbage, ".snapshot");
+    case GARBAGE_STRAYS:
+        return strays_remove(garbage->log);
     case GARBAGE_SEGMENT:
         break;
     }
-    TRY(remove_log_file(garbage->log, garbage->offset, ".log"));
-    TRY(remove_log_file(garbage->log, garbage->offset, ".index"));
-    return remove_log_file(garbage->log, garbage->offset, ".timeindex");
+    TRY(remove_log_file(garbage, ".log"));
+    TRY(remove_log_file(garbage, ".index"));
+    return remove_log_file(garbage, ".timeindex");
 }
 
 /* Removes the next piece of garbage; false where there is none. */
@@ -255,6 +270,8 @@ static int64_t next_due_ms(struct store *store)
 {
     struct store_work *work = &store->work;
     int64_t due_ms = work->retention_due_ms;
+    int64_t compaction_ms = compaction_due_ms(store);
+    due_ms = compaction_ms < due_ms ? compaction_ms : due_ms;
     os_mutex_lock(&work->lock);
     if (!list_is_empty(&work->aging)) {
         const struct log *first = LIST_ENTRY(work->aging.next, struct log, work.link);
@@ -276,12 +293,13 @@ static bool step_any(struct store *store, int64_t now_ms, int64_t *size, struct 
     if (step_retention(store, now_ms, diag))
         return true;
     *size = BACKGROUND_PIECE_SIZE;
-    if (!manifest_wants_rewrite(&store->manifest))
-        return false;
-    struct err failure = store_rewrite_manifest(store, diag);
-    if (err_is(failure, ERR_OFFLINE))
-        *err = failure;
-    return !err_failed(failure);
+    if (manifest_wants_rewrite(&store->manifest)) {
+        struct err failure = store_rewrite_manifest(store, diag);
+        if (err_is(failure, ERR_OFFLINE))
+            *err = failure;
+        return !err_failed(failure);
+    }
+    return compaction_step(store, now_ms, size, err, diag);
 }
 
 struct err store_background_step(struct store *store, int64_t now_ms, int64_t byte_budget,

@@ -41,19 +41,6 @@ static void capture_release(struct log *log, struct capture *capture)
     *capture = (struct capture){0};
 }
 
-/* The time index ends with the maximum whenever it is written, as Kafka's does at a roll. */
-static struct err add_final_time(struct segment *segment)
-{
-    TRY(index_reserve(&segment->index));
-    const struct index_batch last = {
-        .base_offset = segment->facts.base_offset,
-        .max_timestamp = segment->facts.max_timestamp,
-        .max_timestamp_offset = segment->facts.max_timestamp_offset,
-    };
-    index_add_final(&segment->index, &last);
-    return ERR_NONE;
-}
-
 static struct err copy_entries(const struct index_table *table, uint8_t **out)
 {
     size_t size = (size_t)table->count * table->entry_size;
@@ -73,7 +60,7 @@ static struct err capture_segment(const struct log *log, struct segment *segment
     const struct index *index = &segment->index;
     bool is_indexed = index_table_count(&index->offsets) != 0;
     if (is_indexed || segment->state == SEGMENT_SEALING)
-        TRY(add_final_time(segment));
+        TRY(segment_end_index(segment));
     TRY(copy_entries(&index->offsets, &capture->offsets));
     TRY(copy_entries(&index->times, &capture->times));
     segment_ref(segment);
@@ -95,7 +82,7 @@ static struct err write_table(struct log *log, const struct capture *capture, bo
 {
     const struct os_files *files = log->store->options.files;
     char path[STORE_PATH_SIZE];
-    log_path(log, path, capture->facts.base_offset, is_time ? ".timeindex" : ".index");
+    segment_path(log, capture->segment, path, is_time ? ".timeindex" : ".index");
     struct index_file index = {
         .files = files,
         .count = is_time ? capture->time_filed_count : capture->offset_filed_count,

@@ -188,7 +188,8 @@ static struct err newest_in_part(struct log *log, int64_t offset, int64_t offset
         err = peek_next(&peek, &header);
         if (err_failed(err) || header.base_offset >= offset_below)
             break;
-        newest_note(newest, header.max_timestamp, batch_last_offset(&header));
+        if (header.record_count > 0)
+            newest_note(newest, header.max_timestamp, batch_last_offset(&header));
     }
     place_release(log, &place);
     return err_failed(err) ? diag_wrap(diag, err, "headers of %s", log->name) : err;

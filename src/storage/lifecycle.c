@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
-#include "storage/storage_internal.h"
+#include "storage/compaction.h"
 
 /* The directory's name: topic, dash, partition. ERR_INVALID where it would not be one name. */
 static struct err make_name(const struct log_setup *setup, char name[STORE_NAME_SIZE_MAX + 1],
@@ -285,6 +285,7 @@ static struct err remove_mark(struct store *store)
 
 static struct err close_cleanly(struct store *store, struct diag *diag)
 {
+    compaction_abandon(store, true);
     TRY(flush_all(store, diag));
     TRY(checkpoint_all(store, diag));
     TRY(store_remove_garbage(store, diag));

@@ -71,6 +71,15 @@ int64_t log_size(struct log *log)
     return bounds_of(log).size;
 }
 
+uint64_t log_compaction_count(struct log *log)
+{
+    CHECK_MAGIC(log, LOG_MAGIC);
+    os_mutex_lock(&log->lock);
+    uint64_t count = log->compaction.count;
+    os_mutex_unlock(&log->lock);
+    return count;
+}
+
 bool log_damage(struct log *log, struct diag *diag)
 {
     CHECK_MAGIC(log, LOG_MAGIC);

@@ -28,15 +28,20 @@ struct cached_file;
 
 /* A log's settings; Kafka's topic configs of the same names. Sizes in bytes, -1: no bound. */
 struct log_config {
-    int64_t segment_size;        /* segment.bytes, 1 to INT32_MAX */
-    int64_t segment_ms;          /* segment.ms */
-    int64_t segment_jitter_ms;   /* segment.jitter.ms */
-    int64_t segment_index_size;  /* segment.index.bytes */
-    int64_t index_interval_size; /* index.interval.bytes */
-    int64_t retention_ms;        /* retention.ms */
-    int64_t retention_size;      /* retention.bytes */
-    bool is_deleted;             /* cleanup.policy holds "delete": the two above count */
-    bool is_preallocated;        /* preallocate: reserve segment.bytes at once */
+    int64_t segment_size;          /* segment.bytes, 1 to INT32_MAX */
+    int64_t segment_ms;            /* segment.ms */
+    int64_t segment_jitter_ms;     /* segment.jitter.ms */
+    int64_t segment_index_size;    /* segment.index.bytes */
+    int64_t index_interval_size;   /* index.interval.bytes */
+    int64_t retention_ms;          /* retention.ms */
+    int64_t retention_size;        /* retention.bytes */
+    bool is_deleted;               /* cleanup.policy holds "delete": the two above count */
+    bool is_preallocated;          /* preallocate: reserve segment.bytes at once */
+    bool is_compacted;             /* cleanup.policy holds "compact": the four below count */
+    double dirty_ratio_min;        /* min.cleanable.dirty.ratio, 0 to 1 */
+    int64_t compaction_lag_ms_min; /* min.compaction.lag.ms */
+    int64_t compaction_lag_ms_max; /* max.compaction.lag.ms */
+    int64_t delete_retention_ms;   /* delete.retention.ms: how long tombstones stay */
 };
 
 /* Kafka's defaults. */
@@ -47,7 +52,10 @@ struct log_config {
                          .index_interval_size = 4096,                                              \
                          .retention_ms = (int64_t)7 * 24 * 3600 * 1000,                            \
                          .retention_size = -1,                                                     \
-                         .is_deleted = true})
+                         .is_deleted = true,                                                       \
+                         .dirty_ratio_min = 0.5,                                                   \
+                         .compaction_lag_ms_max = INT64_MAX,                                       \
+                         .delete_retention_ms = (int64_t)24 * 3600 * 1000})
 
 /*
  * What a log tells its owner, and asks it. Any pointer may be NULL. Called without the log's or the
@@ -68,6 +76,18 @@ struct log_listener {
      * which log end it belongs to (hold the lock that is held around log_append). An empty state is
      * fine. An error, or NULL: no checkpoint moves and recovery shows the visitor everything. */
     struct err (*snapshot)(void *context, struct buf *out, int64_t *offset);
+    /* The rest of these are asked by compaction, from the background step. */
+    /* Below it no transaction is undecided. NULL: nothing is undecided. */
+    int64_t (*stable)(void *context);
+    /* Whether the batch, which lies below `stable`, belongs to a transaction that was aborted.
+     * NULL: none was. */
+    bool (*is_aborted)(void *context, const struct batch_header *header);
+    /* Whether the batch must stay, be it without records, because it is its producer's last: what
+     * the visitor learns of the producer from a log without a snapshot. NULL: none must. */
+    bool (*is_last_of_producer)(void *context, const struct batch_header *header);
+    /* Of the transactions that were aborted and whose markers lie below the offset no records are
+     * left; slices read earlier may still have some (log_compaction_count). */
+    void (*compacted)(void *context, int64_t offset);
     /* The last reference is gone; context is never used again. */
     void (*released)(void *context);
 };
@@ -98,6 +118,10 @@ int64_t log_durable_offset(struct log *log);
 
 /* Bytes of all segments. */
 int64_t log_size(struct log *log);
+
+/* How often compaction has put new segments in the place of old ones since the store was opened. A
+ * slice read after the number was taken, which is still the same, holds what the log holds. */
+uint64_t log_compaction_count(struct log *log);
 
 /* True where damage below the checkpoint was found: appends and reads give ERR_CORRUPT, and *diag
  * (may be NULL) gets the sentence that says where. The files are left as they are. */
@@ -200,9 +224,9 @@ MUST_USE struct err log_delete_records(struct log *log, int64_t offset, uint64_t
 
 /*
  * Cuts off everything from offset on; offset is a batch's base offset, or the one above the last,
- * and not below the start. Durable when it returns: waits for the disk (W6). Producer snapshots
- * above it are forgotten. Not while another thread appends; ERR_BUSY while the log is flushed.
- * ERR_RANGE, ERR_OFFLINE (W7), ERR_CLOSED, ERR_CORRUPT, ERR_NO_MEMORY.
+ * and not below the start or where compaction has been. Durable when it returns: waits for the disk
+ * (W6). Producer snapshots above it are forgotten. Not while another thread appends; ERR_BUSY while
+ * the log is flushed. ERR_RANGE, ERR_OFFLINE (W7), ERR_CLOSED, ERR_CORRUPT, ERR_NO_MEMORY.
  */
 MUST_USE struct err log_truncate(struct log *log, int64_t offset, struct diag *diag);
 

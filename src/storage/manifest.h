@@ -38,6 +38,9 @@ enum manifest_kind {
     MANIFEST_START,      /* id, offset: the start offset; segments wholly below are dropped */
     MANIFEST_CHECKPOINT, /* id, offset, snapshot_offset, segment, epochs */
     MANIFEST_TRUNCATE,   /* id, offset: nothing from there on is part of the log */
+    MANIFEST_REPLACE,    /* id, segment, copy: a segment, sealed, in the place of all that begin
+                            within its offsets: what compaction has left of them */
+    MANIFEST_COMPACTED,  /* id, offset, horizon_ms: compaction has come up to there */
     MANIFEST_KIND_END,
 };
 
@@ -67,6 +70,8 @@ struct manifest_entry {
     int64_t snapshot_offset; /* -1: none */
     bool has_snapshot_file;  /* false: the state there was empty */
     struct segment_facts segment;
+    uint32_t copy;      /* of the segment's two names */
+    int64_t horizon_ms; /* when compaction can remove more without new records; -1: never */
     struct span epochs; /* encoded: 12 bytes each, epoch and start offset */
 };
 

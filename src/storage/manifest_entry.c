@@ -97,10 +97,15 @@ static void take_body(struct taker *taker, struct manifest_entry *entry)
     else if (entry->kind == MANIFEST_SEGMENT)
         entry->segment.base_offset = entry->segment.next_offset =
             entry->segment.max_timestamp_offset = take_i64(taker);
-    else if (entry->kind == MANIFEST_SEAL)
+    else if (entry->kind == MANIFEST_SEAL || entry->kind == MANIFEST_REPLACE)
         take_facts(taker, &entry->segment);
-    else if (entry->kind == MANIFEST_START || entry->kind == MANIFEST_TRUNCATE)
+    else if (entry->kind == MANIFEST_START || entry->kind == MANIFEST_TRUNCATE ||
+             entry->kind == MANIFEST_COMPACTED)
         entry->offset = take_i64(taker);
+    if (entry->kind == MANIFEST_REPLACE)
+        entry->copy = take_u32(taker);
+    if (entry->kind == MANIFEST_COMPACTED)
+        entry->horizon_ms = take_i64(taker);
     if (entry->kind != MANIFEST_CHECKPOINT)
         return;
     entry->offset = take_i64(taker);
@@ -118,7 +123,8 @@ bool manifest_decode(struct span bytes, struct manifest_entry *out)
         return false;
     struct taker taker = {.rest = span_make(bytes.data + 1, bytes.size - 1)};
     take_body(&taker, &entry);
-    if (taker.is_short || entry.offset < 0 || are_facts_absurd(&entry.segment))
+    if (taker.is_short || entry.offset < 0 || entry.copy > 1 || entry.horizon_ms < -1 ||
+        are_facts_absurd(&entry.segment))
         return false;
     if (entry.kind == MANIFEST_CREATE && is_name_absurd(entry.name))
         return false;
@@ -169,10 +175,15 @@ static size_t put_body(uint8_t *body, const struct manifest_entry *entry)
     at = put_u32(at + sizeof entry->id.topic_id.bytes, (uint32_t)entry->id.partition);
     if (entry->kind == MANIFEST_SEGMENT)
         at = put_i64(at, entry->segment.base_offset);
-    else if (entry->kind == MANIFEST_SEAL)
+    else if (entry->kind == MANIFEST_SEAL || entry->kind == MANIFEST_REPLACE)
         at = put_facts(at, &entry->segment);
-    else if (entry->kind == MANIFEST_START || entry->kind == MANIFEST_TRUNCATE)
+    else if (entry->kind == MANIFEST_START || entry->kind == MANIFEST_TRUNCATE ||
+             entry->kind == MANIFEST_COMPACTED)
         at = put_i64(at, entry->offset);
+    if (entry->kind == MANIFEST_REPLACE)
+        at = put_u32(at, entry->copy);
+    if (entry->kind == MANIFEST_COMPACTED)
+        at = put_i64(at, entry->horizon_ms);
     if (entry->kind != MANIFEST_CHECKPOINT)
         return (size_t)(at - body);
     at = put_i64(at, entry->offset);

@@ -35,6 +35,7 @@ static struct log *make_log(struct store *store, const struct log_id *id, struct
     log->store = store;
     log->id = *id;
     log->checkpoint.snapshot_offset = -1;
+    log->compaction.horizon_ms = -1;
     list_init(&log->flush.link);
     list_init(&log->work.link);
     memcpy(log->name, name.data, name.size);

@@ -49,8 +49,12 @@ static struct err open_index(struct log *log, struct segment *segment, bool is_t
 {
     struct cached_file **slot = is_time ? &segment->times_file : &segment->offsets_file;
     char path[STORE_PATH_SIZE];
-    log_path(log, path, segment->facts.base_offset, is_time ? ".timeindex" : ".index");
-    return file_cache_open(&log->store->cache, slot, path, OS_FILE_READ, out);
+    segment_path(log, segment, path, is_time ? ".timeindex" : ".index");
+    TRY(file_cache_open(&log->store->cache, slot, path, OS_FILE_READ, out));
+    if (!atomic_load(&segment->is_retired))
+        return ERR_NONE;
+    file_cache_unref(*out);
+    return err_make(ERR_NOT_FOUND);
 }
 
 struct err segment_find_entry(struct log *log, struct segment *segment,
@@ -175,7 +179,7 @@ static bool was_dropped(struct log *log, const struct segment *segment)
 struct err log_find_place(struct log *log, int64_t offset, struct log_place *place,
                           struct batch_header *header, struct diag *diag)
 {
-    for (unsigned i = 0; i < READ_RETRY_COUNT_MAX; i++) {
+    for (unsigned gone_count = 0; gone_count < READ_RETRY_COUNT_MAX;) {
         *place = (struct log_place){0};
         struct err err = find_once(log, offset, place, header, diag);
         if (!err_failed(err))
@@ -195,6 +199,8 @@ struct err log_find_place(struct log *log, int64_t offset, struct log_place *pla
             return err;
         if (is_end)
             offset = next_base;
+        else
+            gone_count++;
     }
     return diag_fail(diag, ERR_AGAIN, "%s changes too fast to be read", log->name);
 }

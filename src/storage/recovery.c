@@ -37,7 +37,7 @@ static struct err open_for_scan(struct log *log, const struct segment *segment, 
 {
     const struct os_files *files = log->store->options.files;
     char path[STORE_PATH_SIZE];
-    log_path(log, path, segment->facts.base_offset, ".log");
+    segment_path(log, segment, path, ".log");
     struct err err = err_make(ERR_UNSUPPORTED);
     if (log->store->distrusts_pages)
         err = file_open(files, path, OS_FILE_READ | OS_FILE_DIRECT, file);
@@ -185,7 +185,7 @@ static struct err take_batch(struct recovery *recovery, struct segment *segment,
     }
     TRY(index_reserve(&segment->index));
     TRY(epochs_reserve(&log->epochs));
-    segment_add(log, segment, header);
+    segment_add(segment, header, log->config.index_interval_size);
     epochs_note(&log->epochs, header->leader_epoch, header->base_offset);
     atomic_fetch_add(&log->store->counters.batches_scanned, 1);
     return visit(recovery, header, batch);
@@ -235,7 +235,7 @@ static struct err cut_segment(struct log *log, struct segment *segment)
     char path[STORE_PATH_SIZE];
     int file;
     TRY(restore_dir(log));
-    log_path(log, path, segment->facts.base_offset, ".log");
+    segment_path(log, segment, path, ".log");
     TRY(file_open(files, path, OS_FILE_READ | OS_FILE_WRITE | OS_FILE_CREATE, &file));
     struct err err = file_truncate(files, file, segment->facts.size);
     file_close(files, file);
@@ -268,7 +268,7 @@ static struct err drop_later(struct log *log, uint32_t at)
     while (list->count > at + 1) {
         struct segment *segment = list->items[--list->count];
         /* At once, not in the background: the log may soon go on in a file of the same name. */
-        segment_remove_files(log, segment->facts.base_offset);
+        segment_remove_files(log, segment);
         segment_unref(log, segment);
     }
     return ERR_NONE;
@@ -374,6 +374,8 @@ static void settle(struct recovery *recovery)
     }
     if (!log->store->was_clean)
         distrust_names(log);
+    if (!log->store->was_clean && log->config.is_compacted)
+        garbage_add(log->store, GARBAGE_STRAYS, log, 0, 0);
     const struct segment *last = segments_last(list);
     if (!is_durable || last->size_synced < last->facts.size)
         flush_enqueue(log);

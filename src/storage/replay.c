@@ -58,6 +58,26 @@ static struct err replay_seal(struct log *log, const struct manifest_entry *entr
     return ERR_NONE;
 }
 
+static struct err replay_replace(struct log *log, const struct manifest_entry *entry)
+{
+    struct segment *segment = find_base(log, entry->segment.base_offset);
+    if (segment == NULL)
+        return ERR_NONE;
+    log_drop_within(log, &entry->segment);
+    TRY(check_facts(log, &entry->segment));
+    segment_load_facts(segment, &entry->segment);
+    segment->copy = (uint8_t)entry->copy;
+    segment->is_compacted = true;
+    segment->state = SEGMENT_SEALED;
+    return ERR_NONE;
+}
+
+static void replay_compacted(struct log *log, const struct manifest_entry *entry)
+{
+    log->compaction.offset = entry->offset;
+    log->compaction.horizon_ms = entry->horizon_ms;
+}
+
 static struct err replay_checkpoint(struct log *log, const struct manifest_entry *entry)
 {
     struct segment *segment = find_base(log, entry->segment.base_offset);
@@ -110,6 +130,12 @@ static void replay_start(struct log *log, const struct manifest_entry *entry)
     log_lift_checkpoint(log);
 }
 
+void log_lower_compaction(struct log *log, int64_t offset)
+{
+    if (log->compaction.offset > offset)
+        log->compaction.offset = offset;
+}
+
 static void replay_truncate(struct log *log, const struct manifest_entry *entry)
 {
     struct segment_list *list = &log->segments;
@@ -117,6 +143,7 @@ static void replay_truncate(struct log *log, const struct manifest_entry *entry)
         segment_unref(log, list->items[--list->count]);
     struct segment *last = segments_last(list);
     epochs_cut_end(&log->epochs, entry->offset);
+    log_lower_compaction(log, entry->offset);
     if (last == NULL)
         return;
     /* Read it again from its begin: its files may be of before or after the cut. */
@@ -141,6 +168,11 @@ static struct err replay_log(struct store *store, struct log *log,
         return replay_seal(log, entry);
     case MANIFEST_CHECKPOINT:
         return replay_checkpoint(log, entry);
+    case MANIFEST_REPLACE:
+        return replay_replace(log, entry);
+    case MANIFEST_COMPACTED:
+        replay_compacted(log, entry);
+        return ERR_NONE;
     case MANIFEST_START:
         replay_start(log, entry);
         return ERR_NONE;
@@ -197,7 +229,8 @@ static struct err emit_segment(const struct log *log, const struct segment *segm
     TRY(manifest_encode(&entry, out));
     if (segment->state != SEGMENT_SEALED)
         return ERR_NONE;
-    entry.kind = MANIFEST_SEAL;
+    entry.kind = segment->is_compacted ? MANIFEST_REPLACE : MANIFEST_SEAL;
+    entry.copy = segment->copy;
     entry.segment = segment_facts_now(segment);
     return manifest_encode(&entry, out);
 }
@@ -214,6 +247,12 @@ struct err replay_emit_log(struct log *log, struct buf *out)
     entry =
         (struct manifest_entry){.kind = MANIFEST_START, .id = log->id, .offset = log->bounds.start};
     TRY(manifest_encode(&entry, out));
+    entry = (struct manifest_entry){.kind = MANIFEST_COMPACTED,
+                                    .id = log->id,
+                                    .offset = log->compaction.offset,
+                                    .horizon_ms = log->compaction.horizon_ms};
+    if (log->compaction.offset != 0)
+        TRY(manifest_encode(&entry, out));
     if (!log->checkpoint.exists)
         return ERR_NONE;
     entry = log_checkpoint_entry(log);

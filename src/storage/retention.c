@@ -17,7 +17,7 @@ struct err log_move_start(struct log *log, int64_t offset, uint64_t *ticket, str
     uint32_t count;
     while ((count = log_drop_below_start(log, dropped, DROP_COUNT_MAX)) != 0) {
         for (uint32_t i = 0; i < count; i++) {
-            garbage_add(log->store, GARBAGE_SEGMENT, log, dropped[i]->facts.base_offset, *ticket);
+            garbage_add_segment(log, dropped[i], *ticket);
             segment_unref(log, dropped[i]);
         }
         atomic_fetch_add(&log->store->counters.segment_delete_count, count);
@@ -143,7 +143,7 @@ static struct err rescan(struct log *log, struct segment *segment, int64_t end, 
         if (!err_failed(err))
             err = index_reserve(&fresh->index);
         if (!err_failed(err))
-            segment_add(log, fresh, &header);
+            segment_add(fresh, &header, log->config.index_interval_size);
     }
     if (!err_failed(err)) {
         index_deinit(&segment->index);
@@ -174,7 +174,7 @@ static struct err truncate_locked(struct log *log, int64_t offset, struct diag *
     struct err err = manifest_sync(&log->store->manifest);
     while (list->count > keep) {
         struct segment *dropped = list->items[--list->count];
-        segment_remove_files(log, dropped->facts.base_offset);
+        segment_remove_files(log, dropped);
         segment_unref(log, dropped);
     }
     last->state = SEGMENT_ACTIVE;
@@ -185,6 +185,7 @@ static struct err truncate_locked(struct log *log, int64_t offset, struct diag *
     if (log->bounds.durable > log->bounds.end)
         log->bounds.durable = log->bounds.end;
     log->flush.durable_base = -1;
+    log_lower_compaction(log, offset);
     log->bounds.size = 0;
     for (uint32_t i = 0; i < list->count; i++)
         log->bounds.size += list->items[i]->facts.size;
@@ -207,6 +208,16 @@ static struct err truncate_locked(struct log *log, int64_t offset, struct diag *
     return err;
 }
 
+/* Whether a log that ended at the offset would go on in a compacted segment: recovery, which takes
+ * gaps for damage, would not come through it. */
+static bool is_compacted_at(const struct log *log, int64_t offset)
+{
+    int32_t at = segments_find(&log->segments, offset);
+    while (at > 0 && log->segments.items[at]->facts.base_offset >= offset)
+        at--;
+    return at >= 0 && log->segments.items[at]->is_compacted;
+}
+
 struct err log_truncate(struct log *log, int64_t offset, struct diag *diag)
 {
     CHECK_MAGIC(log, LOG_MAGIC);
@@ -217,6 +228,9 @@ struct err log_truncate(struct log *log, int64_t offset, struct diag *diag)
     if (!err_failed(err) && (offset < log->bounds.start || offset > log->bounds.end))
         err = diag_fail(diag, ERR_RANGE, "offset %lld is outside of %s", (long long)offset,
                         log->name);
+    if (!err_failed(err) && offset < log->bounds.end && is_compacted_at(log, offset))
+        err = diag_fail(diag, ERR_RANGE, "offset %lld of %s lies in what was compacted",
+                        (long long)offset, log->name);
     if (!err_failed(err) && offset < log->bounds.end)
         err = truncate_locked(log, offset, diag);
     os_mutex_unlock(&log->lock);

@@ -12,11 +12,24 @@ void log_dir_path(const struct log *log, char path[STORE_PATH_SIZE])
     CHECK(size > 0 && size < STORE_PATH_SIZE);
 }
 
+void log_copy_path(const struct log *log, char path[STORE_PATH_SIZE], int64_t offset, uint8_t copy,
+                   const char *suffix)
+{
+    CHECK(copy <= 1);
+    int size = snprintf(path, STORE_PATH_SIZE, "%s/%s/%0*lld%s", log->store->dir, log->name,
+                        20 + copy, (long long)offset, suffix);
+    CHECK(size > 0 && size < STORE_PATH_SIZE);
+}
+
 void log_path(const struct log *log, char path[STORE_PATH_SIZE], int64_t offset, const char *suffix)
 {
-    int size = snprintf(path, STORE_PATH_SIZE, "%s/%s/%020lld%s", log->store->dir, log->name,
-                        (long long)offset, suffix);
-    CHECK(size > 0 && size < STORE_PATH_SIZE);
+    log_copy_path(log, path, offset, 0, suffix);
+}
+
+void segment_path(const struct log *log, const struct segment *segment, char path[STORE_PATH_SIZE],
+                  const char *suffix)
+{
+    log_copy_path(log, path, segment->facts.base_offset, segment->copy, suffix);
 }
 
 struct segment *segment_create(int64_t base_offset)
@@ -83,9 +96,14 @@ struct err segment_open(struct log *log, struct segment *segment, int64_t size_n
     struct cached_file *file = file_cache_take(&log->store->cache, &segment->file);
     if (file == NULL) {
         char path[STORE_PATH_SIZE];
-        log_path(log, path, segment->facts.base_offset, ".log");
+        segment_path(log, segment, path, ".log");
         TRY(file_cache_open(&log->store->cache, &segment->file, path, OS_FILE_READ | OS_FILE_WRITE,
                             &file));
+        /* Its name may belong to a later compaction's file by now. */
+        if (atomic_load(&segment->is_retired)) {
+            file_cache_unref(file);
+            return err_make(ERR_NOT_FOUND);
+        }
     }
     if (!atomic_load_explicit(&segment->is_checked, memory_order_relaxed)) {
         int64_t size;
@@ -102,12 +120,12 @@ struct err segment_open(struct log *log, struct segment *segment, int64_t size_n
     return ERR_NONE;
 }
 
-void segment_remove_files(const struct log *log, int64_t base_offset)
+void segment_remove_files(const struct log *log, const struct segment *segment)
 {
     static const char *const suffixes[] = {".log", ".index", ".timeindex"};
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
         char path[STORE_PATH_SIZE];
-        log_path(log, path, base_offset, suffixes[i]);
+        segment_path(log, segment, path, suffixes[i]);
         struct err ignored = file_remove(log->store->options.files, path);
         (void)ignored;
     }
@@ -120,13 +138,27 @@ bool segment_has_room(const struct segment *segment, const struct batch_header *
            facts->size + (int64_t)header->size <= INT32_MAX;
 }
 
-void segment_add(struct log *log, struct segment *segment, const struct batch_header *header)
+struct err segment_end_index(struct segment *segment)
+{
+    TRY(index_reserve(&segment->index));
+    const struct index_batch last = {
+        .base_offset = segment->facts.base_offset,
+        .max_timestamp = segment->facts.max_timestamp,
+        .max_timestamp_offset = segment->facts.max_timestamp_offset,
+    };
+    index_add_final(&segment->index, &last);
+    return ERR_NONE;
+}
+
+void segment_add(struct segment *segment, const struct batch_header *header,
+                 int64_t index_interval_size)
 {
     struct segment_facts *facts = &segment->facts;
     CHECK(header->base_offset >= facts->next_offset);
     if (facts->size == 0)
         facts->first_timestamp = header->max_timestamp;
-    if (header->max_timestamp > facts->max_timestamp) {
+    /* What compaction has emptied holds no record of that time. */
+    if (header->max_timestamp > facts->max_timestamp && header->record_count > 0) {
         facts->max_timestamp = header->max_timestamp;
         facts->max_timestamp_offset = batch_last_offset(header);
     }
@@ -135,7 +167,7 @@ void segment_add(struct log *log, struct segment *segment, const struct batch_he
         .last_offset = batch_last_offset(header),
         .position = facts->size,
         .size = header->size,
-        .interval_size = log->config.index_interval_size,
+        .interval_size = index_interval_size,
         .max_timestamp = facts->max_timestamp,
         .max_timestamp_offset = facts->max_timestamp_offset,
     };
@@ -208,4 +240,17 @@ uint32_t log_drop_below_start(struct log *log, struct segment **dropped, uint32_
     list->count -= count;
     memmove(list->items, list->items + count, list->count * sizeof(struct segment *));
     return count;
+}
+
+void log_drop_within(struct log *log, const struct segment_facts *facts)
+{
+    struct segment_list *list = &log->segments;
+    int32_t at = segments_find(list, facts->base_offset);
+    CHECK(at >= 0 && list->items[at]->facts.base_offset == facts->base_offset);
+    uint32_t first = (uint32_t)at + 1;
+    uint32_t end = first;
+    while (end < list->count && list->items[end]->facts.base_offset < facts->next_offset)
+        segment_unref(log, list->items[end++]);
+    memmove(list->items + first, list->items + end, (list->count - end) * sizeof list->items[0]);
+    list->count -= end - first;
 }

@@ -42,6 +42,7 @@
 #ifndef HEADRACE_STORAGE_STORAGE_H
 #define HEADRACE_STORAGE_STORAGE_H
 
+#include <float.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -66,6 +67,15 @@ struct store_events {
     void (*report)(void *context, const char *sentence); /* for people: repairs, damage, failures */
 };
 
+/* The brokers' log.cleaner.* properties. */
+struct compaction_options {
+    bool is_off;         /* not log.cleaner.enable */
+    int64_t interval_ms; /* log.cleaner.backoff.ms: between two looks for something to do */
+    int64_t map_size; /* log.cleaner.dedupe.buffer.size: the most memory for the keys of one run */
+    double map_load;  /* log.cleaner.io.buffer.load.factor: how full that may become, 0 to 1 */
+    double rate_max;  /* log.cleaner.io.max.bytes.per.second, read and written together */
+};
+
 struct store_options {
     const char *dir; /* exists; copied */
     const struct os_clock *clock;
@@ -77,6 +87,7 @@ struct store_options {
     int64_t checkpoint_size;        /* checkpoint a log that many bytes after its last one */
     int64_t checkpoint_interval_ms; /* and that long after its first byte since then */
     int64_t retention_interval_ms;  /* log.retention.check.interval.ms */
+    struct compaction_options compaction;
 };
 
 /* Everything but dir, the vtables and events. */
@@ -84,7 +95,11 @@ struct store_options {
     ((struct store_options){.open_file_count_max = STORE_OPEN_FILE_COUNT_DEFAULT,                  \
                             .checkpoint_size = STORE_CHECKPOINT_SIZE_DEFAULT,                      \
                             .checkpoint_interval_ms = 60 * 1000,                                   \
-                            .retention_interval_ms = 5 * 60 * 1000})
+                            .retention_interval_ms = 5 * 60 * 1000,                                \
+                            .compaction = {.interval_ms = 15 * 1000,                               \
+                                           .map_size = 128 * 1024 * 1024,                          \
+                                           .map_load = 0.9,                                        \
+                                           .rate_max = DBL_MAX}})
 
 /*
  * Opens the data directory: takes the lock, checks the format, reads the manifest, marks the store
@@ -195,9 +210,9 @@ struct store_background_result {
 /*
  * Does due background work worth about byte_budget bytes of disk traffic, at least one piece: seals
  * rolled segments (trim, sync, index, producer snapshot, checkpoint), checkpoints of logs that have
- * grown, retention, removal of deleted files, rewriting of the manifest. now_ms: wall clock. One
- * thread at a time. Errors of one log are reported and tried again later; what is returned is
- * ERR_OFFLINE.
+ * grown, retention, removal of deleted files, rewriting of the manifest, compaction. now_ms: wall
+ * clock. One thread at a time. Errors of one log are reported and tried again later; what is
+ * returned is ERR_OFFLINE.
  */
 MUST_USE struct err store_background_step(struct store *store, int64_t now_ms, int64_t byte_budget,
                                           struct store_background_result *result,
@@ -216,6 +231,9 @@ struct store_stats {
     uint64_t checkpoint_count;
     uint64_t segment_delete_count;
     uint64_t manifest_rewrite_count;
+    uint64_t compaction_count;     /* runs that came to their end */
+    uint64_t compaction_read_size; /* bytes they read, and wrote */
+    uint64_t compaction_write_size;
     uint32_t open_file_count;
     uint32_t log_count;
     uint64_t batches_scanned; /* at recovery */

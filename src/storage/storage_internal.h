@@ -48,7 +48,10 @@ struct segment {
     struct cached_file *pin; /* a reference while there are unsynced bytes, else NULL */
     uint32_t ref_count;
     enum segment_state state;
+    uint8_t copy;           /* which of its two names the files have, see segment_path */
+    bool is_compacted;      /* offsets may be missing; SEALED, and never written again */
     atomic_bool is_checked; /* the file was seen to hold at least facts.size bytes */
+    atomic_bool is_retired; /* compaction has put another in its place */
 };
 
 struct segment_list {
@@ -86,6 +89,14 @@ struct log_checkpoint {
     int64_t offset;
     int64_t snapshot_offset;    /* -1: none */
     struct segment_facts facts; /* of the segment that holds offset, up to there */
+};
+
+/* How far compaction has come with a log; the log's lock. */
+struct log_compaction {
+    int64_t offset;     /* below it each key's records but the newest are gone */
+    int64_t horizon_ms; /* tombstones or markers there may go from then on; -1: there are none */
+    int64_t retry_ms;   /* not before that: the last try has failed */
+    uint64_t count;     /* of replacements */
 };
 
 enum log_urgency {
@@ -126,6 +137,7 @@ struct log {
     struct log_flush flush;
     struct log_checkpoint checkpoint;
     struct log_work work;
+    struct log_compaction compaction;
     uint32_t cut_count; /* how often log_truncate has cut it */
     char *damage;       /* not NULL: quarantined, and why */
     uint32_t place;     /* in store.names.logs */
@@ -137,6 +149,7 @@ struct log {
 enum garbage_kind {
     GARBAGE_SEGMENT,  /* a log's .log, .index and .timeindex at offset */
     GARBAGE_SNAPSHOT, /* a log's .snapshot at offset */
+    GARBAGE_STRAYS,   /* what an unclean end left in a log's directory and the log does not know */
     GARBAGE_DIR,      /* a directory and what is in it */
 };
 
@@ -145,6 +158,7 @@ struct garbage {
     enum garbage_kind kind;
     uint64_t ticket;
     int64_t offset;
+    uint8_t copy;    /* of a segment's files */
     struct log *log; /* referenced; NULL for GARBAGE_DIR */
     char name[];     /* of the directory, for GARBAGE_DIR */
 };
@@ -191,11 +205,16 @@ struct store_counters {
     atomic_ullong checkpoint_count;
     atomic_ullong segment_delete_count;
     atomic_ullong manifest_rewrite_count;
+    atomic_ullong compaction_count;
+    atomic_ullong compaction_read_size;
+    atomic_ullong compaction_write_size;
     atomic_ullong batches_scanned;
     atomic_ullong size_truncated;
 };
 
 #define STORE_MAGIC 0x53544f52
+
+struct compactor; /* storage/compaction.h */
 
 struct store {
     uint32_t magic;
@@ -214,6 +233,7 @@ struct store {
     struct store_names names;
     struct store_flusher flush;
     struct store_work work;
+    struct compactor *compactor;
     struct store_counters counters;
 };
 
@@ -279,6 +299,13 @@ void log_path(const struct log *log, char path[STORE_PATH_SIZE], int64_t offset,
 /* Writes DIR/<log>. */
 void log_dir_path(const struct log *log, char path[STORE_PATH_SIZE]);
 
+/* The same for a segment's file: copy 0 has the offset in 20 digits, copy 1 in 21, which Kafka's
+ * tools read as the same number. Compaction writes the copy that is not in use. */
+void log_copy_path(const struct log *log, char path[STORE_PATH_SIZE], int64_t offset, uint8_t copy,
+                   const char *suffix);
+void segment_path(const struct log *log, const struct segment *segment, char path[STORE_PATH_SIZE],
+                  const char *suffix);
+
 /* Makes an empty segment on the heap; not on disk, not in the list. NULL without memory. */
 struct segment *segment_create(int64_t base_offset);
 
@@ -298,13 +325,18 @@ MUST_USE struct err segment_open(struct log *log, struct segment *segment, int64
                                  struct cached_file **out);
 
 /* Removes the three files of a segment; what is missing or cannot be removed is left. */
-void segment_remove_files(const struct log *log, int64_t base_offset);
+void segment_remove_files(const struct log *log, const struct segment *segment);
 
 /* Whether the batch's offsets and bytes can be told by the 32 bits that the indexes have. */
 bool segment_has_room(const struct segment *segment, const struct batch_header *header);
 
-/* Counts a batch at the end of the segment: facts and index; room was reserved. */
-void segment_add(struct log *log, struct segment *segment, const struct batch_header *header);
+/* Counts a batch at the end of the segment: facts and index; room was reserved.
+ * index_interval_size: the log's config. */
+void segment_add(struct segment *segment, const struct batch_header *header,
+                 int64_t index_interval_size);
+
+/* Ends the time index with the segment's maximum, as Kafka's does at a roll. ERR_NO_MEMORY. */
+MUST_USE struct err segment_end_index(struct segment *segment);
 
 /* Notes that all bytes are synced and lets the pin go; returns it for the caller to unref. */
 struct cached_file *segment_take_pin_if_synced(struct segment *segment);
@@ -320,6 +352,16 @@ void segments_push(struct segment_list *list, struct segment *segment);
 /* Takes the segments at the front that lie wholly below the start offset, at most max of them, into
  * dropped; returns how many. Sizes are taken off. Locked. */
 uint32_t log_drop_below_start(struct log *log, struct segment **dropped, uint32_t max);
+
+/* Takes all segments out of the list that begin within the facts' offsets, but for the one at
+ * their begin, which the log has. Locked, at start. */
+void log_drop_within(struct log *log, const struct segment_facts *facts);
+
+/* ---- strays.c ---- */
+
+/* Removes what an unclean end has left in the log's directory: segments that are not the log's any
+ * more, or not yet; what was on its way out. */
+MUST_USE struct err strays_remove(struct log *log);
 
 /* ---- append.c ---- */
 
@@ -406,6 +448,9 @@ struct manifest_entry log_checkpoint_entry(const struct log *log);
 /* After the first segments were dropped: a checkpoint in one of them moves up. Locked. */
 void log_lift_checkpoint(struct log *log);
 
+/* The log was cut at the offset: what comes there now was never compacted. Locked. */
+void log_lower_compaction(struct log *log, int64_t offset);
+
 /* Appends the log's facts, for a rewrite. Locked. */
 MUST_USE struct err replay_emit_log(struct log *log, struct buf *out);
 
@@ -429,6 +474,7 @@ void work_enqueue(struct log *log, enum log_urgency urgency);
  * referenced. */
 void garbage_add(struct store *store, enum garbage_kind kind, struct log *log, int64_t offset,
                  uint64_t ticket);
+void garbage_add_segment(struct log *log, const struct segment *segment, uint64_t ticket);
 void garbage_add_dir(struct store *store, const char *name, uint64_t ticket);
 
 /* Removes all garbage now. ERR_OFFLINE. */

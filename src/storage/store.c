@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
-#include "storage/storage_internal.h"
+#include "storage/compaction.h"
 
 #define FORMAT_TEXT "headrace 1\n"
 #define DELETED_SUFFIX ".deleted"
@@ -343,11 +343,14 @@ static struct store *make_store(const struct store_options *options)
 {
     struct store *store = calloc(1, sizeof *store);
     char *dir = strdup(options->dir);
-    if (store == NULL || dir == NULL) {
+    struct compactor *compactor = compactor_create();
+    if (store == NULL || dir == NULL || compactor == NULL) {
+        compactor_destroy(compactor);
         free(store);
         free(dir);
         return NULL;
     }
+    store->compactor = compactor;
     store->magic = STORE_MAGIC;
     store->options = *options;
     store->dir = dir;
@@ -393,6 +396,7 @@ void store_abandon(struct store *store)
         return;
     CHECK_MAGIC(store, STORE_MAGIC);
     flush_forget(store);
+    compaction_abandon(store, false);
     work_forget_all(store);
     struct log *log;
     while ((log = names_at(store, 0)) != NULL) {
@@ -408,6 +412,7 @@ void store_abandon(struct store *store)
     os_mutex_deinit(&store->names.lock);
     os_mutex_deinit(&store->flush.lock);
     os_mutex_deinit(&store->work.lock);
+    compactor_destroy(store->compactor);
     free(store->dir);
     store->magic = 0;
     free(store);
@@ -426,6 +431,9 @@ void store_read_stats(struct store *store, struct store_stats *out)
         .checkpoint_count = atomic_load(&counters->checkpoint_count),
         .segment_delete_count = atomic_load(&counters->segment_delete_count),
         .manifest_rewrite_count = atomic_load(&counters->manifest_rewrite_count),
+        .compaction_count = atomic_load(&counters->compaction_count),
+        .compaction_read_size = atomic_load(&counters->compaction_read_size),
+        .compaction_write_size = atomic_load(&counters->compaction_write_size),
         .batches_scanned = atomic_load(&counters->batches_scanned),
         .size_truncated = atomic_load(&counters->size_truncated),
     };
