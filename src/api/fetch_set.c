@@ -247,6 +247,29 @@ static struct err fill_aborted(struct fetch_entry *entry, struct arena *arena)
     return ERR_NONE;
 }
 
+/*
+ * Reads the slice and, for readers of committed records, what of it was aborted. Compaction removes
+ * aborted records and then forgets that they were: a slice that still has some must not be answered
+ * with a list that has them no more.
+ */
+static struct err read_slice(struct fetch_entry *entry, const struct log_read *read,
+                             const struct fetch_limits *limits, struct arena *arena)
+{
+    struct log *log = entry->partition->log;
+    for (unsigned i = 0; i < READ_RETRY_COUNT_MAX; i++) {
+        uint64_t compaction_count = log_compaction_count(log);
+        TRY(log_read(log, read, &entry->slice, NULL));
+        if (!limits->is_committed_only || entry->slice.size == 0)
+            return ERR_NONE;
+        struct err err = fill_aborted(entry, arena);
+        if (!err_failed(err) && log_compaction_count(log) == compaction_count)
+            return ERR_NONE;
+        slice_unref(&entry->slice);
+        TRY(err);
+    }
+    return err_make(ERR_AGAIN);
+}
+
 /* Reads one partition into the entry's answer and slice. */
 static void entry_read(struct fetch_entry *entry, const struct fetch_limits *limits,
                        int64_t size_left, struct arena *arena, bool is_first)
@@ -275,12 +298,7 @@ static void entry_read(struct fetch_entry *entry, const struct fetch_limits *lim
         .size_max = size_max > 0 ? (size_t)size_max : 0,
         .is_one_needed = is_first,
     };
-    struct err err = log_read(entry->partition->log, &read, &entry->slice, NULL);
-    if (!err_failed(err) && limits->is_committed_only && entry->slice.size != 0) {
-        err = fill_aborted(entry, arena);
-        if (err_failed(err))
-            slice_unref(&entry->slice);
-    }
+    struct err err = read_slice(entry, &read, limits, arena);
     if (err_failed(err)) {
         answer->error_code = error_map_partition(err);
         answer->high_watermark = err_is(err, ERR_RANGE) ? -1 : offsets.high_watermark;

@@ -286,6 +286,13 @@ static struct err open_store(struct broker *broker, struct diag *diag)
     options.flush_by_os = strcmp(config_text(config, CONFIG_FLUSH), "os") == 0;
     options.open_file_count_max = (uint32_t)config_number(config, CONFIG_OPEN_FILES_MAX);
     options.retention_interval_ms = config_number(config, CONFIG_LOG_RETENTION_CHECK_INTERVAL_MS);
+    options.compaction = (struct compaction_options){
+        .is_off = config_number(config, CONFIG_LOG_CLEANER_ENABLE) == 0,
+        .interval_ms = config_number(config, CONFIG_LOG_CLEANER_BACKOFF_MS),
+        .map_size = config_number(config, CONFIG_LOG_CLEANER_DEDUPE_BUFFER_SIZE),
+        .map_load = config_fraction(config, CONFIG_LOG_CLEANER_IO_BUFFER_LOAD_FACTOR),
+        .rate_max = config_fraction(config, CONFIG_LOG_CLEANER_IO_MAX_BYTES_PER_SECOND),
+    };
     TRY(make_dirs(broker->os->files, options.dir, diag));
     return store_open(&options, &broker->store, diag);
 }

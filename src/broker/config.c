@@ -138,9 +138,13 @@ static struct err parse_double(const struct config_def *def, const char *text, d
     double parsed = strtod(text, &end);
     if (end == text || *end != '\0')
         return diag_fail(diag, ERR_INVALID, "%s is \"%s\" but must be a number", def->name, text);
-    if (!(parsed >= (double)def->min && parsed <= (double)def->max))
+    if (def->min == 0 && def->max == 0) {
+        if (!(parsed >= 0))
+            return diag_fail(diag, ERR_INVALID, "%s is %s but must be at least 0", def->name, text);
+    } else if (!(parsed >= (double)def->min && parsed <= (double)def->max)) {
         return diag_fail(diag, ERR_INVALID, "%s is %s but must be between %lld and %lld", def->name,
                          text, (long long)def->min, (long long)def->max);
+    }
     *fraction = parsed;
     return ERR_NONE;
 }

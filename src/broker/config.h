@@ -56,6 +56,11 @@ enum config_id {
     CONFIG_LOG_MESSAGE_TIMESTAMP_TYPE,
     CONFIG_LOG_MESSAGE_TIMESTAMP_BEFORE_MAX_MS,
     CONFIG_LOG_MESSAGE_TIMESTAMP_AFTER_MAX_MS,
+    CONFIG_LOG_CLEANER_ENABLE,
+    CONFIG_LOG_CLEANER_BACKOFF_MS,
+    CONFIG_LOG_CLEANER_DEDUPE_BUFFER_SIZE,
+    CONFIG_LOG_CLEANER_IO_BUFFER_LOAD_FACTOR,
+    CONFIG_LOG_CLEANER_IO_MAX_BYTES_PER_SECOND,
     CONFIG_LOG_CLEANER_DELETE_RETENTION_MS,
     CONFIG_LOG_CLEANER_MIN_COMPACTION_LAG_MS,
     CONFIG_LOG_CLEANER_MAX_COMPACTION_LAG_MS,
@@ -104,7 +109,7 @@ struct config_def {
     const char *name;
     enum config_type type;
     const char *initial; /* the default's text; NULL: none */
-    int64_t min;         /* bounds of numbers; both 0: unbounded */
+    int64_t min;         /* bounds of numbers; both 0: unbounded, doubles from 0 on */
     int64_t max;
     bool is_zero_refused; /* though it is within the bounds */
     const char *choices;  /* comma-separated words allowed, or NULL */
@@ -165,6 +170,11 @@ const char *config_type_name(enum config_type type);
 
 /* Finds a real property by its main name; false where there is none. */
 bool config_find(struct span name, enum config_id *id);
+
+static inline double config_fraction(const struct config *config, enum config_id id)
+{
+    return config->values[id].fraction;
+}
 
 static inline int64_t config_number(const struct config *config, enum config_id id)
 {

@@ -23,7 +23,7 @@
 #define WHY_STREAMS "the streams group protocol is not served yet"
 #define WHY_BROKERS "there are no other brokers to talk to"
 #define WHY_METRICS "metrics are served as Prometheus text on the HTTP listener"
-#define WHY_CLEANER "compaction is paced by a byte budget of its own"
+#define WHY_CLEANER "one background thread compacts, with a buffer of its own"
 #define WHY_FLUSH                                                                                  \
     "flushing follows acks and headrace.flush, and start replays from its own checkpoints"
 #define WHY_LIMITS "not bounded here: max.connections and the sizes of requests are"
@@ -289,12 +289,7 @@ const struct config_known config_known[] = {
     {"metrics.recording.level", WHY_METRICS},
     {"metrics.sample.window.ms", WHY_METRICS},
     {"telemetry.max.bytes", WHY_METRICS},
-    {"log.cleaner.backoff.ms", WHY_CLEANER},
-    {"log.cleaner.dedupe.buffer.size", WHY_CLEANER},
-    {"log.cleaner.enable", WHY_CLEANER},
-    {"log.cleaner.io.buffer.load.factor", WHY_CLEANER},
     {"log.cleaner.io.buffer.size", WHY_CLEANER},
-    {"log.cleaner.io.max.bytes.per.second", WHY_CLEANER},
     {"log.cleaner.threads", WHY_CLEANER},
     {"log.flush.interval.messages", WHY_FLUSH},
     {"log.flush.interval.ms", WHY_FLUSH},

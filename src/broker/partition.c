@@ -118,6 +118,42 @@ static struct err on_snapshot(void *context, struct buf *out, int64_t *offset)
     return err;
 }
 
+static int64_t on_stable(void *context)
+{
+    struct partition *partition = context;
+    os_mutex_lock(&partition->lock);
+    int64_t stable = transaction_index_stable(&partition->transactions, partition->high_watermark);
+    os_mutex_unlock(&partition->lock);
+    return stable;
+}
+
+static bool on_is_aborted(void *context, const struct batch_header *header)
+{
+    struct partition *partition = context;
+    os_mutex_lock(&partition->lock);
+    bool is_aborted = transaction_index_is_aborted(&partition->transactions, header->producer_id,
+                                                   header->base_offset);
+    os_mutex_unlock(&partition->lock);
+    return is_aborted;
+}
+
+static bool on_is_last_of_producer(void *context, const struct batch_header *header)
+{
+    struct partition *partition = context;
+    os_mutex_lock(&partition->lock);
+    bool is_last = producer_state_is_last(&partition->producers, header);
+    os_mutex_unlock(&partition->lock);
+    return is_last;
+}
+
+static void on_compacted(void *context, int64_t offset)
+{
+    struct partition *partition = context;
+    os_mutex_lock(&partition->lock);
+    transaction_index_trim(&partition->transactions, offset);
+    os_mutex_unlock(&partition->lock);
+}
+
 static void on_released(void *context)
 {
     struct partition *partition = context;
@@ -199,6 +235,10 @@ struct err partition_create(const struct partition_setup *setup, struct partitio
                      .durable = on_durable,
                      .failed = on_failed,
                      .snapshot = on_snapshot,
+                     .stable = on_stable,
+                     .is_aborted = on_is_aborted,
+                     .is_last_of_producer = on_is_last_of_producer,
+                     .compacted = on_compacted,
                      .released = on_released},
         .visitor = {.context = partition, .snapshot = on_replay_snapshot, .batch = on_replay_batch},
     };

@@ -227,6 +227,16 @@ void producer_state_view(const struct producer_state *state, int64_t producer_id
         view_fill(entry, view);
 }
 
+bool producer_state_is_last(const struct producer_state *state, const struct batch_header *header)
+{
+    const struct producer_entry *entry = map_get(&state->entries, entry_key(&header->producer_id));
+    if (entry == NULL)
+        return false;
+    if (entry->batch_count == 0)
+        return batch_is_control(header) && header->producer_epoch == entry->epoch;
+    return entry->batches[entry->batch_count - 1].last_offset == batch_last_offset(header);
+}
+
 bool producer_state_next(const struct producer_state *state, size_t *position,
                          struct producer_view *view)
 {

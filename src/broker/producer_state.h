@@ -84,6 +84,10 @@ struct producer_view {
 void producer_state_view(const struct producer_state *state, int64_t producer_id,
                          struct producer_view *view);
 
+/* Whether the batch, data or a marker, is the last that was noted of its producer: without it a log
+ * replayed from its begin would not tell the producer's sequence and epoch. */
+bool producer_state_is_last(const struct producer_state *state, const struct batch_header *header);
+
 /* The next producer at or after *position (0 at first), which moves on; false at the end. */
 bool producer_state_next(const struct producer_state *state, size_t *position,
                          struct producer_view *view);

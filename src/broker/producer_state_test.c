@@ -50,6 +50,25 @@ static int state_teardown(void **state)
     return 0;
 }
 
+static void the_last_batch_of_a_producer_is_known(void **state)
+{
+    struct producer_state *producers = *state;
+    update(producers, make(7, 0, 0, 10, 0));
+    update(producers, make(7, 0, 10, 5, 10));
+    struct batch_header batch = make(7, 0, 0, 10, 0);
+    assert_false(producer_state_is_last(producers, &batch));
+    batch = make(7, 0, 10, 5, 10);
+    assert_true(producer_state_is_last(producers, &batch));
+    batch.producer_id = 8;
+    assert_false(producer_state_is_last(producers, &batch));
+    struct batch_header marker = make(7, 1, -1, 1, 15);
+    marker.attributes = BATCH_CONTROL | BATCH_TRANSACTIONAL;
+    producer_state_mark(producers, &marker, 0, 1000); /* a new epoch, which has no batch yet */
+    assert_true(producer_state_is_last(producers, &marker));
+    batch = make(7, 0, 10, 5, 10);
+    assert_false(producer_state_is_last(producers, &batch));
+}
+
 static void next_sequence_is_in_order_and_a_gap_is_not(void **state)
 {
     struct producer_state *producers = *state;
@@ -235,6 +254,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, state_setup, state_teardown)
     const struct CMUnitTest tests[] = {
+        TEST(the_last_batch_of_a_producer_is_known),
         TEST(next_sequence_is_in_order_and_a_gap_is_not),
         TEST(any_of_the_last_five_batches_is_a_duplicate),
         TEST(newer_epoch_starts_at_zero_and_fences_the_older),

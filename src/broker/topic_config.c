@@ -220,6 +220,18 @@ static void resolve_compression(const struct topic_overrides *overrides,
     }
 }
 
+static double fraction_of(const struct topic_overrides *overrides, const struct config *config,
+                          enum topic_config_id id)
+{
+    if (overrides->texts[id] == NULL)
+        return config_fraction(config, rows[id].synonym);
+    struct config_def def = row_def(id);
+    struct config_value value = {0};
+    struct err err = config_parse_value(&def, span_text(overrides->texts[id]), &value, NULL);
+    CHECK(!err_failed(err));
+    return value.fraction;
+}
+
 void topic_settings_resolve(const struct topic_overrides *overrides, const struct config *config,
                             struct topic_settings *settings)
 {
@@ -245,7 +257,16 @@ void topic_settings_resolve(const struct topic_overrides *overrides, const struc
                 .retention_size = number_of(overrides, config, TOPIC_RETENTION_BYTES),
                 .is_deleted = strstr(policy, "delete") != NULL,
                 .is_preallocated = number_of(overrides, config, TOPIC_PREALLOCATE) != 0,
+                .is_compacted = strstr(policy, "compact") != NULL,
+                .dirty_ratio_min = fraction_of(overrides, config, TOPIC_MIN_CLEANABLE_DIRTY_RATIO),
+                .compaction_lag_ms_min = number_of(overrides, config, TOPIC_MIN_COMPACTION_LAG_MS),
+                .compaction_lag_ms_max = number_of(overrides, config, TOPIC_MAX_COMPACTION_LAG_MS),
+                .delete_retention_ms = number_of(overrides, config, TOPIC_DELETE_RETENTION_MS),
             },
     };
     resolve_compression(overrides, config, settings);
+    struct log_config *log = &settings->log;
+    /* What is in the active segment is not compacted: it must end for the lag to be kept. */
+    if (log->is_compacted && log->segment_ms > log->compaction_lag_ms_max)
+        log->segment_ms = log->compaction_lag_ms_max;
 }

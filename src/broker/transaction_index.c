@@ -200,9 +200,22 @@ struct err transaction_index_collect(const struct transaction_index *index, int6
     return ERR_NONE;
 }
 
-void transaction_index_trim(struct transaction_index *index, int64_t start_offset)
+bool transaction_index_is_aborted(const struct transaction_index *index, int64_t producer_id,
+                                  int64_t offset)
 {
-    size_t gone = aborted_find(index, start_offset);
+    for (size_t i = aborted_find(index, offset); i < index->aborted_count; i++) {
+        const struct aborted_transaction *aborted = &index->aborted[i];
+        if (aborted->producer_id == producer_id)
+            return aborted->first_offset <= offset; /* its next one begins behind the marker */
+        if (aborted->stable_offset > offset)
+            return false;
+    }
+    return false;
+}
+
+void transaction_index_trim(struct transaction_index *index, int64_t offset)
+{
+    size_t gone = aborted_find(index, offset);
     if (gone == 0)
         return;
     index->aborted_count -= gone;

@@ -15,7 +15,7 @@
  *  4. Of two aborted transactions the later one begins at or above the earlier one's stable_offset.
  *
  * Under the partition's lock. An empty index takes no memory; an aborted transaction takes 32 bytes
- * for as long as its records are kept.
+ * until retention or compaction has taken its records.
  */
 #ifndef HEADRACE_BROKER_TRANSACTION_INDEX_H
 #define HEADRACE_BROKER_TRANSACTION_INDEX_H
@@ -74,8 +74,13 @@ MUST_USE struct err transaction_index_collect(const struct transaction_index *in
                                               int64_t below, struct arena *arena,
                                               struct aborted_transaction **out, size_t *count);
 
-/* Forgets the aborted transactions that lie wholly below the log's start. */
-void transaction_index_trim(struct transaction_index *index, int64_t start_offset);
+/* Whether the producer's records at offset belong to an aborted transaction. */
+bool transaction_index_is_aborted(const struct transaction_index *index, int64_t producer_id,
+                                  int64_t offset);
+
+/* Forgets the aborted transactions that lie wholly below the offset: the log's start, or where
+ * compaction has left nothing of them. */
+void transaction_index_trim(struct transaction_index *index, int64_t offset);
 
 /*
  * Appends the index as bytes, for a snapshot:

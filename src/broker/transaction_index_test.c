@@ -162,6 +162,27 @@ static void any_history_gives_the_answers_of_the_model(void **state)
     assert_true(model.count > 300);
 }
 
+static void aborted_records_are_known_by_producer_and_offset(void **state)
+{
+    struct transaction_index *index = *state;
+    begin(index, 1, 0);
+    begin(index, 2, 5);
+    end(index, 1, false, 10);
+    begin(index, 1, 12);
+    end(index, 2, true, 15);
+    end(index, 1, true, 20);
+    assert_false(transaction_index_is_aborted(index, 1, 0)); /* the first one was committed */
+    assert_true(transaction_index_is_aborted(index, 2, 5));
+    assert_false(transaction_index_is_aborted(index, 2, 4));
+    assert_true(transaction_index_is_aborted(index, 1, 12));
+    assert_true(transaction_index_is_aborted(index, 1, 18));
+    assert_false(transaction_index_is_aborted(index, 1, 21));
+    assert_false(transaction_index_is_aborted(index, 3, 12));
+    transaction_index_trim(index, 16); /* compacted up to there */
+    assert_false(transaction_index_is_aborted(index, 2, 5));
+    assert_true(transaction_index_is_aborted(index, 1, 12));
+}
+
 static void snapshot_gives_the_same_answers(void **state)
 {
     struct transaction_index *index = *state;
@@ -200,6 +221,7 @@ int main(void)
         TEST(marker_without_a_transaction_decides_nothing),
         TEST(only_the_aborted_that_reach_into_the_range_are_collected),
         TEST(any_history_gives_the_answers_of_the_model),
+        TEST(aborted_records_are_known_by_producer_and_offset),
         TEST(snapshot_gives_the_same_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -125,7 +125,7 @@ static struct err take_segments(struct compaction *run, const struct dirt *dirt)
 {
     struct log *log = run->log;
     struct compaction_input *input = &run->input;
-    input->segments = calloc(dirt->count, sizeof *input->segments);
+    input->segments = calloc(dirt->count, sizeof(struct segment *));
     if (input->segments == NULL)
         return err_make(ERR_NO_MEMORY);
     for (uint32_t i = 0; i < dirt->count; i++) {

@@ -196,7 +196,8 @@ static struct err replace(struct compaction *run)
     }
     struct segment **place = &list->items[at];
     *place = output->segment;
-    memmove(place + 1, place + count, (list->count - (uint32_t)at - count) * sizeof *place);
+    memmove(place + 1, place + count,
+            (list->count - (uint32_t)at - count) * sizeof(struct segment *));
     list->count -= count - 1;
     log->compaction.count++;
     output->segment = NULL;

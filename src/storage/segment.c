@@ -251,6 +251,6 @@ void log_drop_within(struct log *log, const struct segment_facts *facts)
     uint32_t end = first;
     while (end < list->count && list->items[end]->facts.base_offset < facts->next_offset)
         segment_unref(log, list->items[end++]);
-    memmove(list->items + first, list->items + end, (list->count - end) * sizeof list->items[0]);
+    memmove(list->items + first, list->items + end, (list->count - end) * sizeof(struct segment *));
     list->count -= end - first;
 }

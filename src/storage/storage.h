@@ -8,7 +8,7 @@
  *     DIR/format                           "headrace 1\n"
  *     DIR/manifest                         which files there are and what is checkpointed
  *     DIR/sync-failed                      only after a failed sync; the next start looks twice
- *     DIR/<topic>-<partition>/<20-digit base offset>.log | .index | .timeindex
+ *     DIR/<topic>-<partition>/<20-digit base offset>.log | .index | .timeindex  (21: compacted)
  *     DIR/<topic>-<partition>/<20-digit offset>.snapshot
  *     DIR/<topic>-<partition>.<16 digits>.deleted/    on its way out
  *
@@ -24,10 +24,12 @@
  *    synced. The manifest entry itself is synced before anything below it is thrown away.
  * W6 Truncation, start offsets and deletion are durable before they are answered (tickets, below);
  *    a topic id never comes back, so replay skips dead incarnations; a directory's name is used
- * again only after the renaming of the dead one is safe (store_sync_names). W7 A failed sync is
- * final: the store goes offline and says so; DIR/sync-failed makes the next start read the tails
- * from the disk itself, past pages that may be falsely clean, and write the manifest anew. (W4, W8
- * and W9 are the ring's.)
+ *    again only after the renaming of the dead one is safe (store_sync_names). Compaction touches
+ *    sealed segments below the checkpoint alone, and commits by one manifest entry
+ *    (storage/compaction.h).
+ * W7 A failed sync is final: the store goes offline and says so; DIR/sync-failed makes the next
+ *    start read the tails from the disk itself, past pages that may be falsely clean, and write the
+ *    manifest anew. (W4, W8 and W9 are the ring's.)
  *
  * Start:  store_open -> store_open_log for each partition that exists -> store_drop_unclaimed ->
  *         store_flush_step until nothing is left -> serve.

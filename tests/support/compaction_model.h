@@ -5,7 +5,7 @@
  *  1. What is read is what was written, at its offset; batches follow one another.
  *  2. What is missing is superseded by a later record of its key that was not aborted, or is of an
  *     aborted transaction, or is a tombstone whose time is over.
- *  3. The marker of each transaction with records is there.
+ *  3. The marker of each transaction with batches is there.
  *  4. Each producer's last batch is there, be it without records.
  *  5. Times are found where a reader of the whole log would find them.
  */
@@ -360,12 +360,14 @@ static inline bool model_may_go(const struct model *model, int64_t offset)
     return false;
 }
 
-/* The transaction of each record that is there has its marker. */
+/* The transaction of each batch that is there, be it without records, has its marker: a replay
+ * would take it for undecided. */
 static inline void model_check_markers(const struct model *model, const struct model_found *found)
 {
     for (int64_t offset = 0; offset < model->end; offset++) {
         const struct model_record *record = &model->records[offset];
-        if (!found->has_record[offset] || record->kind != MODEL_DATA || record->producer < 2)
+        if (!found->has_batch[record->batch_end - 1] || record->kind != MODEL_DATA ||
+            record->producer < 2)
             continue;
         int64_t marker = offset + 1;
         while (marker < model->end && (model->records[marker].kind == MODEL_DATA ||
