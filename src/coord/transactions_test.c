@@ -544,6 +544,78 @@ static void open_transaction_survives_a_restart_and_ends(void **state)
     assert_int_equal(fetch(fixture, &code), 42);
 }
 
+/* All background work, the broker's logs compacted as far as they may be. */
+static void compact(struct coord_fixture *fixture)
+{
+    struct fixture *base = &fixture->broker.base;
+    coord_fixture_flush(fixture);
+    fixture_work(base);
+    base->time.now_ms += 20 * 1000; /* compaction's next look */
+    fixture_work(base);
+}
+
+/* So that little is enough to fill a segment, which is then compacted. */
+static void shrink_segments(struct coord_fixture *fixture, const char *name)
+{
+    struct topic *topic = broker_find_topic(fixture->broker.broker, span_text(name));
+    struct log_config config = LOG_CONFIG_DEFAULT;
+    config.segment_size = 2000;
+    config.is_deleted = false;
+    config.is_compacted = true;
+    for (int32_t i = 0; i < topic_partition_count(topic); i++)
+        log_configure(topic_partition(topic, i)->log, &config);
+    topic_unref(topic);
+}
+
+static int64_t size_of(struct coord_fixture *fixture, const char *name)
+{
+    struct topic *topic = broker_find_topic(fixture->broker.broker, span_text(name));
+    int64_t size = 0;
+    for (int32_t i = 0; i < topic_partition_count(topic); i++)
+        size += log_size(topic_partition(topic, i)->log);
+    topic_unref(topic);
+    return size;
+}
+
+static void groups_and_transactions_are_the_same_after_compaction_and_a_crash(void **state)
+{
+    struct coord_fixture *fixture = *state;
+    struct producer producer;
+    int16_t code;
+    shrink_segments(fixture, TOPIC_OFFSETS);
+    shrink_segments(fixture, TOPIC_TRANSACTIONS);
+    init(fixture, &producer);
+    for (int i = 0; i < 200; i++) {
+        write_both(fixture, &producer);
+        assert_int_equal(add_and_commit_offset(fixture, &producer, 100 + i), KAFKA_NONE);
+        assert_int_equal(end(fixture, &producer, i % 5 != 4), KAFKA_NONE);
+    }
+    int64_t offsets_size = size_of(fixture, TOPIC_OFFSETS);
+    int64_t states_size = size_of(fixture, TOPIC_TRANSACTIONS);
+    compact(fixture);
+    assert_true(size_of(fixture, TOPIC_OFFSETS) < offsets_size / 2);
+    assert_true(size_of(fixture, TOPIC_TRANSACTIONS) < states_size / 2);
+    /* One that is open meanwhile is not touched. */
+    write_both(fixture, &producer);
+    assert_int_equal(add_and_commit_offset(fixture, &producer, 500), KAFKA_NONE);
+    compact(fixture);
+    for (int round = 0; round < 2; round++) {
+        coord_fixture_crash(fixture);
+        coord_fixture_load(fixture);
+        (void)fetch(fixture, &code);
+        assert_int_equal(code, KAFKA_UNSTABLE_OFFSET_COMMIT);
+        assert_string_equal(state_name(fixture), "Ongoing");
+        compact(fixture);
+    }
+    assert_int_equal(end(fixture, &producer, false), KAFKA_NONE);
+    assert_int_equal(fetch(fixture, &code), 298); /* the last that was committed */
+    assert_int_equal(code, KAFKA_NONE);
+    coord_fixture_crash(fixture);
+    coord_fixture_load(fixture);
+    assert_int_equal(fetch(fixture, &code), 298);
+    assert_string_equal(state_name(fixture), "CompleteAbort");
+}
+
 static void transactions_are_listed_by_state_and_age(void **state)
 {
     struct coord_fixture *fixture = *state;
@@ -590,6 +662,7 @@ int main(void)
         TEST(marker_on_a_full_disk_is_written_when_there_is_room),
         TEST(crash_at_any_sync_of_an_end_decides_it_as_one),
         TEST(open_transaction_survives_a_restart_and_ends),
+        TEST(groups_and_transactions_are_the_same_after_compaction_and_a_crash),
         TEST(transactions_are_listed_by_state_and_age),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

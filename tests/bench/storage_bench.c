@@ -7,6 +7,7 @@
  *     storage_bench DIR fill LOGS                      one batch each, flushed, then a sudden end
  *     storage_bench DIR start LOGS                     opens what `fill` left, until it is durable
  *     storage_bench DIR empty LOGS                     memory of logs without records
+ *     storage_bench DIR compact TOTAL_MB KEYS          writes keys at random, then compacts them
  *     storage_bench DIR mix COUNT                      small segments of every codec, for other
  * tools
  */
@@ -239,6 +240,72 @@ static void run_empty(int32_t log_count)
     _exit(0);
 }
 
+/* One batch of about 16 KiB: keys drawn at random, values of 100 bytes. */
+static void append_keys(struct log *log, size_t key_count, uint64_t *random, struct buf *buf)
+{
+    struct diag diag = {""};
+    struct batch_options options = BATCH_OPTIONS_DEFAULT;
+    options.base_offset = log_end_offset(log);
+    options.leader_epoch = store_leader_epoch(store);
+    struct batch_builder builder;
+    struct span batch;
+    struct batch_header header;
+    char value[100] = "value";
+    buf_clear(buf);
+    batch_build_begin(&builder, &options, buf);
+    while (buf->size < 16 * 1024) {
+        *random = *random * 6364136223846793005U + 1442695040888963407U;
+        char key[24];
+        (void)snprintf(key, sizeof key, "key-%zu", (size_t)(*random >> 20) % key_count);
+        const struct record record = {.timestamp = clock_wall_ms(os_real()->clock),
+                                      .key = span_text(key),
+                                      .value = span_make(value, sizeof value)};
+        must(batch_build_add(&builder, &record), &diag);
+    }
+    must(batch_build_end(&builder, &batch, &header), &diag);
+    must(log_append(log, batch, &header, &diag), &diag);
+}
+
+static void run_compact(size_t total_mb, size_t key_count)
+{
+    struct diag diag = {""};
+    struct log *log;
+    struct log_setup setup = {
+        .topic_id = {{7}}, .topic = span_text("compact"), .config = LOG_CONFIG_DEFAULT};
+    setup.config.segment_size = 64 * 1024 * 1024;
+    setup.config.is_compacted = true;
+    setup.config.is_deleted = false;
+    must(store_open_log(store, &setup, &log, &diag), &diag);
+    struct buf buf;
+    uint64_t random = 1;
+    buf_init(&buf, SIZE_MAX / 2);
+    double begin = now_s();
+    for (size_t i = 0; log_size(log) < (int64_t)total_mb * 1024 * 1024; i++) {
+        append_keys(log, key_count, &random, &buf);
+        if (i % 64 == 63)
+            flush();
+    }
+    flush();
+    buf_deinit(&buf);
+    double written = now_s();
+    double size_before = (double)log_size(log);
+    long memory_before = resident_kb();
+    long memory_max = 0;
+    struct store_background_result result = {.is_more = true};
+    while (result.is_more) {
+        must(store_background_step(store, clock_wall_ms(os_real()->clock), 1 << 23, &result, &diag),
+             &diag);
+        long memory = resident_kb();
+        memory_max = memory > memory_max ? memory : memory_max;
+    }
+    double whole = now_s() - written;
+    (void)printf("compact: %.0f MB of %zu keys, written in %.2f s; to %.0f MB in %.2f s (%.2f), "
+                 "%.1f MB of memory\n",
+                 size_before / 1e6, key_count, written - begin, (double)log_size(log) / 1e6, whole,
+                 whole / (written - begin), (double)(memory_max - memory_before) / 1e3);
+    log_unref(log);
+}
+
 /* Batches of every codec with timestamps that go back and forth, in segments of 100 KB. */
 static void run_mix(size_t count)
 {
@@ -284,8 +351,8 @@ static size_t number(int argc, char **argv, int at)
 int main(int argc, char **argv)
 {
     if (argc < 3) {
-        (void)fprintf(stderr,
-                      "usage: storage_bench DIR append|sync|read|fill|start|empty|mix ...\n");
+        (void)fprintf(
+            stderr, "usage: storage_bench DIR append|sync|read|fill|start|empty|compact|mix ...\n");
         return 2;
     }
     const char *what = argv[2];
@@ -302,6 +369,8 @@ int main(int argc, char **argv)
         run_fill((int32_t)number(argc, argv, 3));
     else if (strcmp(what, "empty") == 0)
         run_empty((int32_t)number(argc, argv, 3));
+    else if (strcmp(what, "compact") == 0)
+        run_compact(number(argc, argv, 3), number(argc, argv, 4));
     else if (strcmp(what, "mix") == 0)
         run_mix(number(argc, argv, 3));
     struct diag diag = {""};
