@@ -166,8 +166,7 @@ static struct err begin_run(struct store *store, struct log *log, int64_t now_ms
     const uint64_t seeds[2] = {random_u64(store->options.random),
                                random_u64(store->options.random)};
     const struct compaction_options *options = &store->options.compaction;
-    return offset_map_init(&run->map, (uint64_t)(run->end - run->dirty_from),
-                           (uint64_t)options->map_size, options->map_load, seeds);
+    return offset_map_init(&run->map, (uint64_t)options->map_size, options->map_load, seeds);
 }
 
 static void release_segments(struct compaction *run, uint32_t keep)
