@@ -121,7 +121,9 @@ static inline void model_open(struct model *model)
 
 static inline void model_init(struct model *model, uint64_t seed)
 {
-    *model = (struct model){.random = seed * 0x9e3779b97f4a7c15u + 1, .key_count = 10};
+    memset(model, 0, sizeof *model);
+    model->random = seed * 0x9e3779b97f4a7c15u + 1;
+    model->key_count = 10;
     fixture_init(&model->base, seed);
     model->base.options.compaction.interval_ms = 1;
     fixture_open(&model->base);
@@ -320,7 +322,8 @@ static inline void model_find_all(const struct model *model, struct model_found 
 {
     struct buf scratch;
     buf_init(&scratch, 1 << 20);
-    *found = (struct model_found){.horizon_ms = -1};
+    memset(found, 0, sizeof *found);
+    found->horizon_ms = -1;
     int64_t offset = log_start_offset(model->log);
     while (offset < model->end) {
         const struct log_read read = {
