@@ -167,6 +167,11 @@ static void fill_overrides(struct topic_overrides *overrides, int64_t config)
     topic_overrides_init(overrides);
     assert_ok(topic_overrides_set(overrides, span_text("segment.ms"), span_text(SEGMENT_MS), NULL));
     set_config(overrides, "retention.ms", SIM_RETENTION_MS + config);
+    /* No two records have one key: compaction writes segments anew and removes nothing. */
+    assert_ok(topic_overrides_set(overrides, span_text("cleanup.policy"),
+                                  span_text("compact,delete"), NULL));
+    assert_ok(topic_overrides_set(overrides, span_text("min.cleanable.dirty.ratio"), span_text("0"),
+                                  NULL));
 }
 
 static void create_topic(struct sim *sim, struct sim_slot *slot)
@@ -208,6 +213,7 @@ void sim_append(struct sim *sim, struct partition *partition, uint32_t producer,
         memcpy(bytes, &value, sizeof value);
         const struct record record = {
             .timestamp = sim->fixture.base.time.now_ms,
+            .key = span_make(&value, sizeof value),
             .value = span_make(bytes, sizeof value + (size_t)(batch->sequence * 53 % 600))};
         assert_ok(batch_build_add(&builder, &record));
     }
