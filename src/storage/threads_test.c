@@ -160,6 +160,12 @@ static void all_threads_at_once_keep_the_logs_whole(void **state)
         log_unref(work.logs[i]);
         os_mutex_deinit(&work.locks[i]);
     }
+    /* However few turns the background worker had. */
+    fixture.time.now_ms = clock_wall_ms(os_real()->clock) + INT32_MAX;
+    fixture_flush(&fixture);
+    fixture_work(&fixture);
+    fixture.time.now_ms += INT32_MAX;
+    fixture_work(&fixture);
     struct store_stats stats;
     store_read_stats(fixture.store, &stats);
     assert_true(stats.compaction_count > 0);
