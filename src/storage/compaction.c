@@ -349,7 +349,8 @@ static bool step_look(struct store *store, int64_t now_ms, struct diag *diag)
         if (now_ms < compactor->due_ms)
             return false;
         compactor->next = 0;
-        compactor->due_ms = now_ms + store->options.compaction.interval_ms;
+        int64_t interval_ms = store->options.compaction.interval_ms;
+        compactor->due_ms = now_ms + (interval_ms > 0 ? interval_ms : 1); /* once in a step */
     }
     struct log *log = names_at(store, compactor->next);
     if (log != NULL) {

@@ -125,7 +125,7 @@ static inline void model_init(struct model *model, uint64_t seed)
     model->random = seed * 0x9e3779b97f4a7c15u + 1;
     model->key_count = 10;
     fixture_init(&model->base, seed);
-    model->base.options.compaction.interval_ms = 1;
+    model->base.options.compaction.interval_ms = 0; /* looks in each step */
     fixture_open(&model->base);
     model->setup = fixture_setup(0);
     model->setup.config.segment_size = 2000;
