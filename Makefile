@@ -5,9 +5,12 @@ PRESET ?= release
 B := build/$(PRESET)
 SEEDS ?= 200
 FUZZ_SECONDS ?= 10
+KILLS ?= 10
+LOSSY_KEEP ?= 0
+CRASH_SEED ?= $(shell date +%s)
 export CTEST_OUTPUT_ON_FAILURE = 1
 
-.PHONY: help deps deps-interop configure build run test unit integration sim check tidy lint fmt \
+.PHONY: help deps deps-interop configure build run test unit integration sim crash check tidy lint fmt \
 	asan tsan fuzz cov protocol interop docs bench clean
 
 help: ## Show the targets
@@ -39,6 +42,12 @@ integration: build ## The built binary, driven from outside
 
 sim: build ## A fault at every sync and write of a broker's life, for SEEDS seeds
 	@SIM_SEED=1000 SIM_SEEDS=$(SEEDS) $(B)/tests/crash_test
+
+crash: build deps-interop ## KILLS kills under real clients; the same where a kill loses what was not synced
+	@python3 tests/crash/run.py --binary $(B)/headrace --kills $(KILLS) --seed $(CRASH_SEED)
+	@cmake --preset lossy >/dev/null && ninja -C build/lossy -j $(JOBS) headrace
+	@python3 tests/crash/run.py --binary build/lossy/headrace --kills $(KILLS) \
+		--seed $(CRASH_SEED) --lossy --keep-percent $(LOSSY_KEEP) --out build/crash-lossy
 
 check: build ## Under a minute: format, tidy, unit tests, clang-tidy on changed files
 	@tools/check.sh $(B)

@@ -1,0 +1,246 @@
+"""The oracle: holds histories of clients against what a log promises.
+
+    oracle.py HISTORY.jsonl...        prints what is wrong; exits 1 where there is anything
+
+A history is JSON lines, one file for each process that saw something; each file is in the order in
+which its process saw it, which is all that is known of time. What a line says is its "op":
+
+    send        topic value [txn source]            it is about to be produced
+    ack         topic partition offset value        its producer was told so
+    end         txn how                             committed, aborted, or unknown to its producer
+    read        reader topic partition offset value seen by a reader of committed records
+    offset      group topic partition offset        a group's committed offset was this
+    generation  group generation                    a member was in this generation
+    marks       topic partition low high            log start and high watermark were these
+    stored      pass topic partition offset value   what the log holds; value null: a marker
+    final       pass topic partition offset value   what a reader of committed records gets of it
+
+Values are unique over the whole history. "source", a list of topic, partition and offset, is the
+record that a consume-process-produce made this one from; it goes to one topic, each source once.
+
+What is checked, in the spirit of Jepsen's Kafka workload: `CHECKS` at the end names it.
+"""
+
+import collections
+import json
+import sys
+
+SHOWN_MAX = 20  # violations of one kind that are printed
+
+
+class History:
+    """All that was seen, by kind; files in the order in which they are given."""
+
+    def __init__(self):
+        self.ops = collections.defaultdict(list)
+        self.sent = {}    # value -> its line
+        self.fates = {}   # txn -> how it ended
+        self.stored = {}  # pass -> (topic, partition) -> {offset: value}
+        self.final = {}
+
+    def take(self, lines, name):
+        for line in lines:
+            event = json.loads(line)
+            event["file"] = name
+            self.ops[event["op"]].append(event)
+            if event["op"] == "send":
+                self.sent[event["value"]] = event
+            elif event["op"] == "end":
+                self.fates[event["txn"]] = event["how"]
+            elif event["op"] in ("stored", "final"):
+                passes = getattr(self, event["op"]).setdefault(event["pass"], {})
+                log = passes.setdefault(place(event), {})
+                log.setdefault(event["offset"], event["value"])
+
+    def last(self, kind):
+        passes = getattr(self, kind)
+        return passes[max(passes)] if passes else {}
+
+    def txn_of(self, value):
+        return self.sent.get(value, {}).get("txn")
+
+    def records(self, kind):
+        """(place, offset, value) of each record of the last full read; markers left out."""
+        for where, log in sorted(self.last(kind).items()):
+            for offset, value in sorted(log.items()):
+                if value is not None:
+                    yield where, offset, value
+
+
+def place(event):
+    return event["topic"], event["partition"]
+
+
+def load(paths):
+    history = History()
+    for path in paths:
+        with open(path, encoding="utf-8") as lines:
+            history.take(lines, str(path))
+    return history
+
+
+def acknowledged_is_stored(history):
+    stored = history.last("stored")
+    for ack in history.ops["ack"]:
+        found = stored.get(place(ack), {}).get(ack["offset"])
+        if found != ack["value"]:
+            yield f"acknowledged {ack['value']} at {place(ack)} {ack['offset']}, found {found}"
+
+
+def offsets_are_contiguous(history):
+    for where, log in history.last("stored").items():
+        offsets = sorted(log)
+        for before, after in zip(offsets, offsets[1:]):
+            if after != before + 1:
+                yield f"{where}: offset {before} is followed by {after}"
+
+
+def nothing_is_stored_twice(history):
+    seen = {}
+    for where, offset, value in history.records("stored"):
+        if value in seen:
+            yield f"{value} is at {seen[value]} and at {(where, offset)}"
+        if value not in history.sent:
+            yield f"{value} at {(where, offset)} was never sent"
+        seen[value] = (where, offset)
+
+
+def aborted_is_hidden(history):
+    shown = [(event["value"], event["file"]) for event in history.ops["read"]]
+    shown += [(value, "final") for _, _, value in history.records("final")]
+    for value, who in shown:
+        txn = history.txn_of(value)
+        if txn and history.fates.get(txn) == "aborted":
+            yield f"{value} of the aborted {txn} was shown to {who}"
+
+
+def transactions_are_whole(history):
+    """All of a transaction is shown or none of it; all of a committed one."""
+    members = collections.defaultdict(set)
+    for value, event in history.sent.items():
+        if event.get("txn"):
+            members[event["txn"]].add(value)
+    shown = {value for _, _, value in history.records("final")}
+    for txn, values in members.items():
+        seen = values & shown
+        if seen and seen != values:
+            yield f"{txn}: {len(seen)} of {len(values)} records are shown"
+        if not seen and history.fates.get(txn) == "committed":
+            yield f"{txn} was committed and nothing of it is shown"
+
+
+def sources_are_used_once(history):
+    """Each record of a source topic is in each topic made from it, exactly once."""
+    made = collections.defaultdict(collections.Counter)
+    pairs = set()
+    for event in history.sent.values():
+        if event.get("source"):
+            pairs.add((event["topic"], event["source"][0]))
+    for (topic, _), _, value in history.records("final"):
+        source = history.sent.get(value, {}).get("source")
+        if source:
+            made[topic][tuple(source)] += 1
+    for topic, source in sorted(pairs):
+        wanted = {(*where, offset) for where, offset, _ in history.records("final")
+                  if where[0] == source}
+        for record in sorted(wanted | set(made[topic])):
+            count = made[topic][record]
+            if count != (record in wanted):
+                yield f"{record} is {count} times in {topic}"
+
+
+def readers_see_the_log(history):
+    """What a reader was shown stays where it was, and no reader missed a record."""
+    final = history.last("final")
+    seen = collections.defaultdict(set)
+    for event in history.ops["read"]:
+        found = final.get(place(event), {}).get(event["offset"])
+        if found != event["value"]:
+            yield f"{event['reader']} read {event['value']} at {place(event)} " \
+                  f"{event['offset']}, where now is {found}"
+        seen[event["reader"], event["topic"]].add((event["partition"], event["offset"]))
+    for (reader, topic), records in seen.items():
+        for where, offset, _ in history.records("final"):
+            if where[0] == topic and (where[1], offset) not in records:
+                yield f"{reader} never read {where} {offset}"
+
+
+def never_back(history, op, key, number):
+    last = {}
+    for event in history.ops[op]:
+        who = tuple(event[k] for k in key)
+        if event[number] < last.get(who, event[number]):
+            yield f"{who}: {number} went from {last[who]} back to {event[number]}"
+        last[who] = event[number]
+
+
+def nothing_goes_back(history):
+    yield from never_back(history, "offset", ("group", "topic", "partition"), "offset")
+    yield from never_back(history, "generation", ("file", "group"), "generation")
+    yield from never_back(history, "marks", ("topic", "partition"), "low")
+    yield from never_back(history, "marks", ("topic", "partition"), "high")
+
+
+def reads_are_equal(history):
+    for kind in ("stored", "final"):
+        passes = getattr(history, kind)
+        for number in sorted(passes)[1:]:
+            if passes[number] != passes[min(passes)]:
+                yield f"{kind}: read {number} is not as read {min(passes)}"
+
+
+def something_happened(history):
+    """A run that did nothing proves nothing."""
+    fates = collections.Counter(history.fates.values())
+    for op in ("ack", "read", "offset", "generation", "marks", "stored", "final"):
+        if not history.ops[op]:
+            yield f"no '{op}' in the history"
+    for how in ("committed", "aborted"):
+        if not fates[how]:
+            yield f"no transaction was {how}"
+
+
+CHECKS = (
+    acknowledged_is_stored,
+    offsets_are_contiguous,
+    nothing_is_stored_twice,
+    aborted_is_hidden,
+    transactions_are_whole,
+    sources_are_used_once,
+    readers_see_the_log,
+    nothing_goes_back,
+    reads_are_equal,
+    something_happened,
+)
+
+
+def judge(history):
+    """{name of a check: what it found wrong} of the checks that failed."""
+    found = {check.__name__: list(check(history)) for check in CHECKS}
+    return {name: lines for name, lines in found.items() if lines}
+
+
+def describe(failures):
+    for name, lines in failures.items():
+        yield f"{name}: {len(lines)}"
+        yield from ("    " + line for line in lines[:SHOWN_MAX])
+
+
+def summary(history):
+    fates = collections.Counter(history.fates.values())
+    acks, reads = len(history.ops["ack"]), len(history.ops["read"])
+    return (f"{acks} acknowledged, {reads} read, transactions: "
+            + (", ".join(f"{count} {how}" for how, count in sorted(fates.items())) or "none"))
+
+
+def main():
+    history = load(sys.argv[1:])
+    failures = judge(history)
+    for line in describe(failures):
+        print(line)
+    print(summary(history))
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

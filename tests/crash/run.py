@@ -1,0 +1,264 @@
+#!/usr/bin/env python3
+"""Kills the real binary under real clients, again and again, and asks the oracle.
+
+    run.py [--binary FILE] [--kills N] [--seed N] [--lossy] [--keep-percent N] [--out DIR]
+
+One server on one port, clients of librdkafka and of Java around it. Every 50 ms to 2 s the server
+is killed and started again. In the end the clients finish in peace, the log is read twice with one
+more kill in between, and oracle.py judges what everyone saw. Exits 0 where nothing is wrong; else
+prints what, the seed, and the command that does it again, and leaves data and histories in DIR.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import random
+import shutil
+import struct
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path.insert(0, str(ROOT / "tests/interop"))
+import oracle  # noqa: E402
+import process  # noqa: E402
+import raw  # noqa: E402
+import stored  # noqa: E402
+import toolchains  # noqa: E402
+
+ALIVE_S = (0.05, 2.0)  # from ready to the kill
+READY_S = 30
+END_S = 90             # for clients to finish once nobody dies any more
+TOPICS = {"in": 3, "out-python": 2, "out-java": 2}
+GROUPS = {"copy-python": ["in"], "copy-java": ["in"], "readers": list(TOPICS)}
+# The smallest segments, so that rolls and checkpoints happen between kills.
+SETTINGS = ("log.segment.bytes=1048576", "group.initial.rebalance.delay.ms=50")
+LOST = (OSError, raw.KafkaError, process.Timeout)
+
+
+class Server:
+    """The binary under test; every life has the same port."""
+
+    def __init__(self, options, out):
+        self.command = [options.binary, "serve", "--data", out / "data",
+                        "--http", "127.0.0.1:0"]
+        for setting in SETTINGS:
+            self.command += ["-X", setting]
+        self.env = dict(os.environ)
+        if options.lossy:
+            self.env["HEADRACE_LOSSY"] = str(out / "data")
+            self.env["HEADRACE_LOSSY_KEEP"] = str(options.keep_percent)
+        self.stderr = out / "server.stderr"
+        self.port = 0
+        self.child = None
+        self.start()
+
+    def start(self):
+        kafka = ["--kafka", f"127.0.0.1:{self.port}"]
+        self.child = process.Child([*self.command, *kafka], self.stderr, env=self.env)
+        line = self.child.read_line(process.Deadline(READY_S))
+        words = (line or b"").decode().split()
+        if words[:2] != ["headrace", "ready"]:
+            raise RuntimeError(f"the server did not start: {line!r}\n" + self.child.stderr_tail())
+        self.port = int(dict(w.split("=", 1) for w in words[2:])["kafka"].rpartition(":")[2])
+
+    def kill(self):
+        if self.child.popen.poll() is not None:
+            raise RuntimeError("the server ended by itself\n" + self.child.stderr_tail())
+        self.child.kill()
+        self.child.close()
+
+    def restart(self):
+        self.kill()
+        self.start()
+
+
+class Watch:
+    """Asks the server for what must never go back, and writes it down."""
+
+    def __init__(self, server, path):
+        self.server = server
+        self.history = open(path, "a", encoding="utf-8", buffering=1)
+        self.conn = None
+
+    def note(self, op, **event):
+        self.history.write(json.dumps({"op": op, **event}) + "\n")
+
+    def connect(self):
+        if self.conn is None:
+            self.conn = raw.Raw("127.0.0.1", self.server.port)
+        return self.conn
+
+    def forget(self):
+        if self.conn is not None:
+            self.conn.close()
+            self.conn = None
+
+    def look(self):
+        """One round; what cannot be answered just now is left out."""
+        try:
+            for topic, count in TOPICS.items():
+                for partition in range(count):
+                    ends = [self.connect().list_offset(topic, partition, when)
+                            for when in (raw.EARLIEST, raw.LATEST)]
+                    self.note("marks", topic=topic, partition=partition, low=ends[0],
+                              high=ends[1])
+            for group, topics in GROUPS.items():
+                for topic in topics:
+                    self.look_at_group(group, topic)
+        except LOST:
+            self.forget()
+
+    def look_at_group(self, group, topic):
+        offsets = self.connect().committed(group, topic, TOPICS[topic])
+        for partition, offset in offsets.items():
+            if offset >= 0:
+                self.note("offset", group=group, topic=topic, partition=partition,
+                          offset=offset)
+
+    def has_caught_up(self, group):
+        """Whether the group has committed all that there is; markers may stand behind that."""
+        for topic in GROUPS[group]:
+            ends = stored.last_records(self.connect(), topic, TOPICS[topic])
+            offsets = self.connect().committed(group, topic, TOPICS[topic])
+            if any(offsets[p] < end for p, end in ends.items()):
+                return False
+        return True
+
+
+def start_clients(options, server, out):
+    python = [toolchains.OUT / "venv/bin/python", HERE / "client.py"]
+    java = toolchains.java_command(str(out / "classes")) + ["CrashClient"]
+    roles = [("python", python, "copy"), ("java", java, "copy"), ("p0", python, "produce"),
+             ("p1", java, "produce"), ("r0", python, "read"), ("r1", python, "read")]
+    clients = {}
+    for name, command, role in roles:
+        clients[name] = process.Child(
+            [*command, role, f"127.0.0.1:{server.port}", name, out / f"{name}.jsonl",
+             str(options.seed)], out / f"{name}.stderr")
+    return clients
+
+
+def finish(client, name):
+    """Lets a client end by itself; what it cannot live with is a failure."""
+    client.popen.stdin.close()
+    try:
+        code = client.popen.wait(END_S)
+    except subprocess.TimeoutExpired:
+        client.kill()
+        raise RuntimeError(f"{name} did not end within {END_S} s\n" + client.stderr_tail())
+    if code:
+        raise RuntimeError(f"{name} ended with {code}\n" + client.stderr_tail())
+
+
+def kill_loop(options, server, watch, clients):
+    schedule = random.Random(options.seed)
+    for number in range(options.kills):
+        end = time.monotonic() + schedule.uniform(*ALIVE_S)
+        while time.monotonic() < end:
+            watch.look()
+        server.kill()
+        watch.forget()
+        watch.note("kill", number=number)
+        server.start()
+        for name, client in clients.items():
+            if client.popen.poll() is not None:
+                raise RuntimeError(f"{name} gave up after kill {number}\n" + client.stderr_tail())
+        if options.kills > 20 and number % 20 == 19:
+            print(f"{number + 1} kills", flush=True)
+
+
+def read_all(watch, server, number, out):
+    """Everything stored, and what a reader of committed records gets of it."""
+    for topic, count in TOPICS.items():
+        for partition in range(count):
+            for offset, value in stored.records(watch.connect(), topic, partition):
+                watch.note("stored", **{"pass": number}, topic=topic, partition=partition,
+                           offset=offset, value=value)
+    reader = [toolchains.OUT / "venv/bin/python", HERE / "committed.py",
+              f"127.0.0.1:{server.port}", str(number), out / f"final-{number}.jsonl",
+              *(f"{topic}:{count}" for topic, count in TOPICS.items())]
+    code, _, said = process.run(reader, END_S)
+    if code:
+        raise RuntimeError("reading the committed records failed\n" + said.decode())
+
+
+def run(options, out):
+    server = Server(options, out)
+    watch = Watch(server, out / "watch.jsonl")
+    clients = {}
+    try:
+        for topic, count in TOPICS.items():
+            watch.connect().create_topic(topic, count)
+        clients.update(start_clients(options, server, out))
+        for name in ("python", "java"):
+            process.poll_until(lambda n=name: watch.connect().ends(f"out-{n}", 2)[0] > 0, END_S,
+                               f"the first record of {name}")
+        kill_loop(options, server, watch, clients)
+        for name in ("p0", "p1"):
+            finish(clients.pop(name), name)
+        for group, members in (("copy-python", ["python"]), ("copy-java", ["java"]),
+                               ("readers", ["r0", "r1"])):
+            process.poll_until(lambda g=group: watch.has_caught_up(g), END_S,
+                               f"the end of group {group}")
+            for name in members:
+                finish(clients.pop(name), name)
+        watch.look()
+        for number in (1, 2):
+            read_all(watch, server, number, out)
+            watch.forget()
+            server.restart()
+    finally:
+        for client in clients.values():
+            client.kill()
+        server.child.kill()
+
+
+def prepare(options):
+    """The folder of this run, with what its clients need."""
+    out = options.out.resolve()
+    shutil.rmtree(out, ignore_errors=True)
+    (out / "classes").mkdir(parents=True)
+    failed = toolchains.build(["jars", "venv"])
+    if failed:
+        sys.exit("\n".join(failed.values()))
+    toolchains.run(toolchains.tool("javac"), "-Xlint:all,-processing,-classfile", "-Werror", "-d",
+                   out / "classes", "-cp", toolchains.jars() / "*", HERE / "CrashClient.java")
+    return out
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "build/release/headrace")
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--lossy", action="store_true", help="the binary is of the preset lossy")
+    parser.add_argument("--keep-percent", type=int, default=0,
+                        help="lossy: how much of what was not synced survives")
+    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "build/crash")
+    options = parser.parse_args()
+    out = prepare(options)
+    begin = time.monotonic()
+    failures = {}
+    try:
+        run(options, out)
+    except (RuntimeError, *LOST, struct.error, ValueError) as error:
+        failures["run"] = [f"{type(error).__name__}: {error}"]
+    history = oracle.load(sorted(out.glob("*.jsonl")))
+    if not failures:
+        failures = oracle.judge(history)
+    for line in oracle.describe(failures):
+        print(line)
+    print(f"{options.kills} kills in {time.monotonic() - begin:.0f} s, {oracle.summary(history)}")
+    if failures:
+        lossy = f" --lossy --keep-percent {options.keep_percent}" if options.lossy else ""
+        print(f"FAILED; histories in {out}; again: tests/crash/run.py --binary {options.binary} "
+              f"--kills {options.kills} --seed {options.seed}{lossy}")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
