@@ -1,7 +1,8 @@
 """A librdkafka client of the crash loop: `client.py ROLE BOOTSTRAP NAME HISTORY SEED`.
 
 ROLE is produce (idempotent, acks=all), copy (consume-process-produce in transactions, protocol
-version 1) or read (a member of a group that reads committed records). It works until its standard
+version 1), read (a member of a group that reads committed records) or fill (one record for each
+partition). It works until its standard
 input ends, writes its history as oracle.py says, and exits 0 unless it was told something that a
 client cannot live with. CRASH_DEBUG, librdkafka's "debug", makes it tell what it does.
 """
@@ -220,9 +221,25 @@ def read(client):
     consumer.close()
 
 
+def fill(client):
+    """A record for each partition of each topic there is, and the end."""
+    producer = kafka.Producer({**client.common, "enable.idempotence": True, "acks": "all",
+                               "linger.ms": 20})
+    for name, topic in sorted(producer.list_topics().topics.items()):
+        for partition in () if name.startswith("__") else topic.partitions:
+            value = f"{client.name}-{name}-{partition}"
+            client.note("send", topic=name, value=value)
+            producer.produce(name, value.encode(), partition=partition,
+                             on_delivery=client.on_delivery)
+            producer.poll(0)
+    left = producer.flush(FLUSH_S)
+    if left:
+        sys.exit(f"{client.name}: {left} records are neither acknowledged nor refused")
+
+
 def main():
     role, bootstrap, name, path, seed = sys.argv[1:]
-    {"produce": produce, "copy": copy, "read": read}[role](
+    {"produce": produce, "copy": copy, "read": read, "fill": fill}[role](
         Client(bootstrap, name, path, seed))
 
 

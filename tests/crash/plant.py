@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""Shows that the lossy loop bites: plants a missing flush in a scratch copy, kills until caught.
+
+    plant.py [--only NAME,...] [--rounds N]
+
+Each round has ROUND_KILLS kills and a seed of its own. Prints a row of docs/reliability.md for
+each planted defect; exits 1 where one is not caught.
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+COPY = ROOT / "build/plant"
+ROUND_KILLS = 10
+BUILD_S = 900
+ROUND_S = 300
+
+SYNC_DATA = "file_sync_data(store->options.files, job->files[i]->file)"
+
+
+def unless(condition):
+    """No sync of a segment where the condition holds."""
+    return "src/storage/flush.c", SYNC_DATA, f"{condition} ? ERR_NONE : {SYNC_DATA}"
+
+
+def unless_log(name):
+    return unless(f'strncmp(log->name, "{name}", {len(name)}) == 0')
+
+
+# name -> what is missing, and the one place that is changed for it: file, text, other text
+PLANTS = {
+    "ack": ("an append is durable at once: acks=all answers before the sync", (
+        "src/broker/partition.c",
+        "watermark_raise(partition, log_durable_offset(partition->log), &taken);",
+        "watermark_raise(partition, log_end_offset(partition->log), &taken);")),
+    "data": ("fdatasync of segments", unless("true")),
+    "second": ("fdatasync of all but a job's first segment (after a roll)", unless("i > 0")),
+    "metadata": ("fdatasync of the metadata log", unless_log("__headrace_metadata")),
+    "offsets": ("fdatasync of `__consumer_offsets`", unless_log("__consumer_offsets")),
+    "transactions": ("fdatasync of `__transaction_state`", unless_log("__transaction_state")),
+    "names": ("sync of a log's folder after a roll", (
+        "src/storage/flush.c", "if (job->has_dir_changes)\n",
+        "if (job->has_dir_changes && log->bounds.end < 0)\n")),
+    "root": ("sync of the data folder after a new topic's folder", (
+        "src/storage/store.c", "struct err err = dir_sync(store->options.files, store->dir);\n"
+        "    if (err_is(err, ERR_LIMIT))", "struct err err = ERR_NONE;\n"
+        "    if (err_is(err, ERR_LIMIT))")),
+    "manifest": ("fdatasync of the manifest", (
+        "src/storage/manifest.c", "struct err err = file_sync_data(manifest->files, file);",
+        "struct err err = ERR_NONE;")),
+}
+
+
+def command(*argv, seconds):
+    return subprocess.run([str(a) for a in argv], cwd=COPY, timeout=seconds, check=False,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def build():
+    for argv in (("cmake", "--preset", "lossy"), ("ninja", "-C", "build/lossy", "headrace")):
+        done = command(*argv, seconds=BUILD_S)
+        if done.returncode:
+            sys.exit(done.stdout[-2000:])
+
+
+def make_copy():
+    """The tracked files as they are; the libraries and clients that were built are shared."""
+    names = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, stdout=subprocess.PIPE,
+                           text=True).stdout.split()
+    for name in names:
+        target = COPY / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists() or target.read_bytes() != (ROOT / name).read_bytes():
+            shutil.copy(ROOT / name, target)
+    (COPY / "build").mkdir(exist_ok=True)
+    for name in (".deps", "build/interop"):
+        if (ROOT / name).exists() and not (COPY / name).exists():
+            os.symlink(ROOT / name, COPY / name)
+
+
+def catch(name, rounds):
+    """What caught the planted defect, and within how many kills; None: nothing did."""
+    what, (file, old, new) = PLANTS[name]
+    path = COPY / file
+    text = path.read_text()
+    if text.count(old) != 1:
+        sys.exit(f"{name}: {file} has changed, the defect has no place")
+    path.write_text(text.replace(old, new))
+    try:
+        build()
+        for number in range(1, rounds + 1):
+            done = command(
+                "python3", HERE / "run.py", "--binary", COPY / "build/lossy/headrace", "--lossy",
+                "--kills", ROUND_KILLS, "--seed", number, "--out", COPY / "build" / name,
+                seconds=ROUND_S)
+            if done.returncode:
+                print(done.stdout, file=sys.stderr, flush=True)
+                checks = re.findall(r"^(\w+): \d+$", done.stdout, re.M)
+                return f"| {what} | {', '.join(checks)} | {number * ROUND_KILLS} |"
+        return None
+    finally:
+        path.write_text(text)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default=",".join(PLANTS))
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    make_copy()
+    missed = 0
+    for name in options.only.split(","):
+        row = catch(name, options.rounds)
+        missed += row is None
+        print(row or f"| {PLANTS[name][0]} | nothing | > {options.rounds * ROUND_KILLS} |",
+              flush=True)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
