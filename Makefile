@@ -45,8 +45,8 @@ sim: build ## A fault at every sync and write of a broker's life, for SEEDS seed
 
 crash: build deps-interop ## KILLS kills under real clients; the same where a kill loses what was not synced
 	@python3 tests/crash/run.py --binary $(B)/headrace --kills $(KILLS) --seed $(CRASH_SEED)
-	@cmake --preset lossy >/dev/null && ninja -C build/lossy -j $(JOBS) headrace
-	@python3 tests/crash/run.py --binary build/lossy/headrace --kills $(KILLS) \
+	@ninja -C $(B) -j $(JOBS) headrace_lossy
+	@python3 tests/crash/run.py --binary $(B)/tests/headrace_lossy --kills $(KILLS) \
 		--seed $(CRASH_SEED) --lossy --keep-percent $(LOSSY_KEEP) --out build/crash-lossy
 
 check: build ## Under a minute: format, tidy, unit tests, clang-tidy on changed files

@@ -21,6 +21,7 @@ ABORT_SHARE = 0.15
 BATCH_MAX = 60
 PACE_S = 0.02  # between two handfuls of records: the log is tested, not its throughput
 HANDFUL = 8
+KEY_SIZE_MAX = 6000  # of keys that only fill segments, so that these roll between kills
 FLUSH_S = 60   # for the last records to be acknowledged
 CALL_S = 3     # for one call of a transaction
 CALL_TRIES = 2
@@ -96,8 +97,8 @@ def produce(client):
             value = f"{client.name}-{number}"
             number += 1
             client.note("send", topic=IN, value=value)
-            producer.produce(IN, value.encode(), on_delivery=client.on_delivery,
-                             partition=client.random.randrange(PARTITION_COUNT))
+            producer.produce(IN, value.encode(), b"k" * client.random.randrange(KEY_SIZE_MAX),
+                             client.random.randrange(PARTITION_COUNT), client.on_delivery)
         producer.poll(PACE_S)
         client.ended.wait(PACE_S)
     left = producer.flush(FLUSH_S)

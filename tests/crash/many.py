@@ -69,7 +69,7 @@ def main():
     parser.add_argument("--binary", type=pathlib.Path,
                         default=run.ROOT / "build/release/headrace")
     parser.add_argument("--partitions", type=int, default=10_000)
-    parser.add_argument("--lossy", action="store_true", help="the binary is of the preset lossy")
+    parser.add_argument("--lossy", action="store_true", help="the binary is headrace_lossy")
     options = parser.parse_args()
     options.keep_percent = 0
     out = run.ROOT / "build/crash-many"

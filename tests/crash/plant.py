@@ -64,7 +64,8 @@ def command(*argv, seconds):
 
 
 def build():
-    for argv in (("cmake", "--preset", "lossy"), ("ninja", "-C", "build/lossy", "headrace")):
+    for argv in (("cmake", "--preset", "release"),
+                 ("ninja", "-C", "build/release", "headrace_lossy")):
         done = command(*argv, seconds=BUILD_S)
         if done.returncode:
             sys.exit(done.stdout[-2000:])
@@ -96,14 +97,16 @@ def catch(name, rounds):
     try:
         build()
         for number in range(1, rounds + 1):
-            done = command(
-                "python3", HERE / "run.py", "--binary", COPY / "build/lossy/headrace", "--lossy",
-                "--kills", ROUND_KILLS, "--seed", number, "--out", COPY / "build" / name,
-                seconds=ROUND_S)
+            done = command("python3", HERE / "run.py", "--lossy", "--binary",
+                           COPY / "build/release/tests/headrace_lossy", "--out",
+                           COPY / "build" / name, "--kills", ROUND_KILLS, "--seed", number,
+                           seconds=ROUND_S)
             if done.returncode:
                 print(done.stdout, file=sys.stderr, flush=True)
                 checks = re.findall(r"^(\w+): \d+$", done.stdout, re.M)
-                return f"| {what} | {', '.join(checks)} | {number * ROUND_KILLS} |"
+                kills = int(re.search(r"^(\d+) kills in", done.stdout, re.M)[1])
+                kills += (number - 1) * ROUND_KILLS
+                return f"| {what} | {', '.join(checks)} | {kills} |"
         return None
     finally:
         path.write_text(text)

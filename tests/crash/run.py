@@ -122,10 +122,10 @@ class Watch:
     def has_caught_up(self, group):
         """Whether the group has committed all that there is; markers may stand behind that."""
         for topic in GROUPS[group]:
-            ends = stored.last_records(self.connect(), topic, TOPICS[topic])
             offsets = self.connect().committed(group, topic, TOPICS[topic])
-            if any(offsets[p] < end for p, end in ends.items()):
-                return False
+            for partition, offset in offsets.items():
+                if stored.has_record(self.connect(), topic, partition, max(0, offset)):
+                    return False
         return True
 
 
@@ -235,7 +235,7 @@ def main():
     parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "build/release/headrace")
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--lossy", action="store_true", help="the binary is of the preset lossy")
+    parser.add_argument("--lossy", action="store_true", help="the binary is headrace_lossy")
     parser.add_argument("--keep-percent", type=int, default=0,
                         help="lossy: how much of what was not synced survives")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "build/crash")
@@ -252,7 +252,8 @@ def main():
         failures = oracle.judge(history)
     for line in oracle.describe(failures):
         print(line)
-    print(f"{options.kills} kills in {time.monotonic() - begin:.0f} s, {oracle.summary(history)}")
+    print(f"{len(history.ops['kill'])} kills in {time.monotonic() - begin:.0f} s, "
+          + oracle.summary(history))
     if failures:
         lossy = f" --lossy --keep-percent {options.keep_percent}" if options.lossy else ""
         print(f"FAILED; histories in {out}; again: tests/crash/run.py --binary {options.binary} "

@@ -62,10 +62,6 @@ def records(conn, topic, partition, offset=None):
         offset = part[-1][0] + 1
 
 
-def last_records(conn, topic, count):
-    """For each partition the offset behind its last record that is no marker of a transaction."""
-    ends = {}
-    for partition in range(count):
-        found = [offset for offset, value in records(conn, topic, partition) if value is not None]
-        ends[partition] = found[-1] + 1 if found else 0
-    return ends
+def has_record(conn, topic, partition, offset):
+    """Whether anything but markers of transactions stands at or behind the offset."""
+    return any(value is not None for _, value in records(conn, topic, partition, offset))

@@ -1,9 +1,9 @@
 /*
  * lossy_file: Linux's files, less what was not synced when the process died.
  *
- * A build with HEADRACE_LOSSY=ON has this file's vtable in the place of os_real_file's. A kill
- * leaves the kernel alive, and with it all that was written; here the next start puts the data
- * folder back to what the syncs that returned have promised, and to nothing more.
+ * The binary headrace_lossy has this file's vtable in the place of os_real_file's. A kill leaves
+ * the kernel alive, and with it all that was written; here the next start puts the data folder back
+ * to what the syncs that returned have promised, and to nothing more.
  *
  *     $HEADRACE_LOSSY            the data folder: what the process reads and writes, sendfile too
  *     $HEADRACE_LOSSY.durable/   what survives a kill: `ID` holds the bytes of a file as last
@@ -34,7 +34,7 @@
 #include "base/map.h"
 #include "os/os_real_internal.h"
 
-/* Linux's own vtable: this build compiles os_real_file.c under this name. */
+/* Linux's own vtable, of os_real_file.c compiled with this name. */
 extern const struct os_files os_disk_files;
 
 /* A disk takes its time: what is answered before the sync has returned can then be lost. */
