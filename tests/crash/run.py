@@ -37,6 +37,7 @@ GROUPS = {"copy-python": ["in"], "copy-java": ["in"], "readers": list(TOPICS)}
 # The smallest segments, so that rolls and checkpoints happen between kills.
 SETTINGS = ("log.segment.bytes=1048576", "group.initial.rebalance.delay.ms=50")
 LOST = (OSError, raw.KafkaError, process.Timeout)
+EXPECTED = (RuntimeError, *LOST, struct.error, ValueError)
 
 
 class Server:
@@ -186,6 +187,20 @@ def read_all(watch, server, number, out):
         raise RuntimeError("reading the committed records failed\n" + said.decode())
 
 
+def kill_all(clients):
+    for client in clients.values():
+        client.kill()
+
+
+def read_remains(watch, server, out):
+    """After a failure: what can be read tells more about it, but may be nothing."""
+    try:
+        watch.forget()
+        read_all(watch, server, 1, out)
+    except EXPECTED as error:
+        print(f"and then: {error}", file=sys.stderr)
+
+
 def run(options, out):
     server = Server(options, out)
     watch = Watch(server, out / "watch.jsonl")
@@ -211,9 +226,12 @@ def run(options, out):
             read_all(watch, server, number, out)
             watch.forget()
             server.restart()
+    except EXPECTED:
+        kill_all(clients)  # or they are told more than the reading sees
+        read_remains(watch, server, out)
+        raise
     finally:
-        for client in clients.values():
-            client.kill()
+        kill_all(clients)
         server.child.kill()
 
 
@@ -243,13 +261,15 @@ def main():
     out = prepare(options)
     begin = time.monotonic()
     failures = {}
+    checks = oracle.SAFETY + oracle.COMPLETENESS
     try:
         run(options, out)
-    except (RuntimeError, *LOST, struct.error, ValueError) as error:
+    except EXPECTED as error:
         failures["run"] = [f"{type(error).__name__}: {error}"]
+        checks = oracle.SAFETY
     history = oracle.load(sorted(out.glob("*.jsonl")))
-    if not failures:
-        failures = oracle.judge(history)
+    if history.stored or not failures:
+        failures |= oracle.judge(history, checks)
     for line in oracle.describe(failures):
         print(line)
     print(f"{len(history.ops['kill'])} kills in {time.monotonic() - begin:.0f} s, "
