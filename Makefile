@@ -40,8 +40,9 @@ unit: build ## Unit tests alone
 integration: build ## The built binary, driven from outside
 	@ctest --test-dir $(B) -L integration -j $(JOBS)
 
-sim: build ## A fault at every sync and write of a broker's life, for SEEDS seeds
+sim: build ## A fault at every sync and write of a broker's life, and transactions, for SEEDS seeds
 	@SIM_SEED=1000 SIM_SEEDS=$(SEEDS) $(B)/tests/crash_test
+	@SIM_SEED=1000 SIM_SEEDS=$(SEEDS) $(B)/tests/transactions_sim
 
 crash: build deps-interop ## KILLS kills under real clients; the same where a kill loses what was not synced
 	@python3 tests/crash/run.py --binary $(B)/headrace --kills $(KILLS) --seed $(CRASH_SEED)
@@ -61,8 +62,9 @@ fmt: ## Format all sources
 asan: ## All tests under the address and undefined behaviour sanitizers
 	@$(MAKE) --no-print-directory PRESET=asan test
 
-tsan: ## All tests under the thread sanitizer, but the client commands
-	@TSAN_OPTIONS=halt_on_error=1 $(MAKE) --no-print-directory PRESET=tsan test
+tsan: ## All tests with threads under the thread sanitizer, but the client commands
+	@$(MAKE) --no-print-directory PRESET=tsan build
+	@TSAN_OPTIONS=halt_on_error=1 ctest --test-dir build/tsan -LE sim -j $(JOBS)
 
 fuzz: deps ## Each fuzz target for FUZZ_SECONDS
 	@cmake --preset fuzz -DHEADRACE_FUZZ_SECONDS=$(FUZZ_SECONDS) >/dev/null

@@ -597,25 +597,27 @@ static void live(struct sim *sim)
 
 static void run(uint64_t seed)
 {
-    static struct sim sim;
+    struct sim *sim = calloc(1, sizeof *sim); /* too large for the stack */
     int64_t commit;
-    sim = (struct sim){.random = seed};
-    coord_fixture_init(&sim.fixture);
-    assert_true(err_is(transactions_prepare(transactions_of(&sim), &commit, NULL), ERR_AGAIN));
-    coord_fixture_flush(&sim.fixture);
-    assert_ok(transactions_prepare(transactions_of(&sim), &commit, NULL));
-    sim.events = broker_find_topic(sim.fixture.broker.broker, span_text("events"));
+    assert_non_null(sim);
+    sim->random = seed;
+    coord_fixture_init(&sim->fixture);
+    assert_true(err_is(transactions_prepare(transactions_of(sim), &commit, NULL), ERR_AGAIN));
+    coord_fixture_flush(&sim->fixture);
+    assert_ok(transactions_prepare(transactions_of(sim), &commit, NULL));
+    sim->events = broker_find_topic(sim->fixture.broker.broker, span_text("events"));
     for (int i = 0; i < PRODUCER_COUNT; i++) {
-        struct producer *producer = &sim.producers[i];
+        struct producer *producer = &sim->producers[i];
         *producer = (struct producer){.wait = {.done = answered}};
         list_init(&producer->wait.link);
         (void)snprintf(producer->name, sizeof producer->name, "tx%d", i);
     }
     for (int i = 0; i < LIFE_COUNT; i++)
-        live(&sim);
-    check(&sim);
-    topic_unref(sim.events);
-    coord_fixture_deinit(&sim.fixture);
+        live(sim);
+    check(sim);
+    topic_unref(sim->events);
+    coord_fixture_deinit(&sim->fixture);
+    free(sim);
 }
 
 static uint64_t setting(const char *name, uint64_t usual)
