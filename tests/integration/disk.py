@@ -37,7 +37,9 @@ class Disk:
         self.holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                        stderr=subprocess.PIPE, text=True)
         if self.holder.stdout.readline() != "mounted\n":
-            raise AssertionError(
+            # Many a container allows none; a CI that lost the right to must not go green.
+            refuse = AssertionError if os.environ.get("CI") == "true" else unittest.SkipTest
+            raise refuse(
                 "this system allows no mount namespace (to root, or by user namespaces), without "
                 f"which full disks are not tested: {self.close().strip()}")
 
