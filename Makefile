@@ -85,9 +85,8 @@ interop: build deps-interop ## Real clients in six languages, writes docs/client
 docs: build ## Write docs/reference/configs.md from the binary
 	@tools/configs.py $(B)/headrace
 
-bench: build ## Measure what the README promises, and the storage layer alone
+bench: build ## Measure what the README promises
 	@python3 tests/bench/promises.py --binary $(B)/headrace
-	@ninja -C $(B) storage_bench && $(B)/storage_bench
 
 clean: ## Remove all that was built
 	@rm -rf build
