@@ -1,9 +1,8 @@
 /* config_check: `headrace config check`: what a server.properties means here. */
-#include "base/limits.h"
 #include "broker/config.h"
 #include "cli/commands.h"
 #include "cli/table.h"
-#include "os/os.h"
+#include "cli/text_file.h"
 
 struct check {
     struct session session;
@@ -25,27 +24,6 @@ static struct err option(struct session *session, int key, char *argument)
         return err_make(ERR_UNSUPPORTED);
     ((struct check *)session)->is_short = true;
     return ERR_NONE;
-}
-
-static struct err read_file(struct session *session, const char *path, struct span *out)
-{
-    const struct os_files *files = os_real()->files;
-    int file;
-    TRY(file_open(files, path, OS_FILE_READ, &file));
-    int64_t size = 0;
-    struct err err = file_size(files, file, &size);
-    if (!err_failed(err) && size > CONFIG_SIZE_MAX)
-        err = diag_fail(&session->diag, ERR_LIMIT, "larger than a configuration file can be");
-    uint8_t *text = err_failed(err) ? NULL : arena_alloc(&session->arena, (size_t)size);
-    if (!err_failed(err) && text == NULL)
-        err = err_make(ERR_NO_MEMORY);
-    size_t done = 0;
-    if (!err_failed(err))
-        err = file_read_at(files, file, text, (size_t)size, 0, &done);
-    file_close(files, file);
-    if (!err_failed(err))
-        *out = span_make(text, done);
-    return err;
 }
 
 static struct err show(struct check *check)
@@ -84,7 +62,8 @@ static struct err run(struct session *session)
     struct check *check = (struct check *)session;
     const char *path = session->words[0];
     struct span text;
-    TRY(diag_wrap(&session->diag, read_file(session, path, &text), "%s", path));
+    TRY(diag_wrap(&session->diag, text_file_read(&session->arena, path, &text, &session->diag),
+                  "%s", path));
     struct err err = config_init(&check->config);
     if (!err_failed(err))
         err = config_read_properties(&check->config, text, &session->diag);

@@ -3,6 +3,7 @@
  *
  * Standard input is read as a stream, which os_file cannot: it reads at positions.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -225,7 +226,7 @@ static struct err send_from(struct produce *produce, const char *path)
     bool is_stdin = strcmp(path, "-") == 0;
     FILE *from = is_stdin ? stdin : fopen(path, "re");
     if (from == NULL)
-        return diag_wrap(&session->diag, err_make(ERR_NOT_FOUND), "%s", path);
+        return diag_wrap(&session->diag, err_from_errno(errno), "%s", path);
     struct err err = produce->is_whole ? send_whole(produce, from) : send_lines(produce, from);
     if (!is_stdin)
         (void)fclose(from);

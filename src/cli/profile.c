@@ -4,10 +4,7 @@
 #include <stdlib.h>
 
 #include "base/suggest.h"
-#include "os/os.h"
-
-/* A file of profiles written by people; a thousand of them fit. */
-#define PROFILE_FILE_SIZE_MAX (1024 * 1024)
+#include "cli/text_file.h"
 
 struct reading {
     struct session *session;
@@ -91,22 +88,9 @@ struct err profile_read(struct session *session, struct span text, const char *n
 
 static struct err load_file(struct session *session, const char *path, const char *name)
 {
-    const struct os_files *files = os_real()->files;
-    int file;
-    TRY(file_open(files, path, OS_FILE_READ, &file));
-    int64_t size = 0;
-    struct err err = file_size(files, file, &size);
-    if (!err_failed(err) && size > PROFILE_FILE_SIZE_MAX)
-        err = diag_fail(&session->diag, ERR_LIMIT, "too large for a file of profiles");
-    uint8_t *text = err_failed(err) ? NULL : arena_alloc(&session->arena, (size_t)size);
-    if (!err_failed(err) && text == NULL)
-        err = err_make(ERR_NO_MEMORY);
-    size_t done = 0;
-    if (!err_failed(err))
-        err = file_read_at(files, file, text, (size_t)size, 0, &done);
-    file_close(files, file);
-    TRY(err);
-    return profile_read(session, span_make(text, done), name);
+    struct span text;
+    TRY(text_file_read(&session->arena, path, &text, &session->diag));
+    return profile_read(session, text, name);
 }
 
 static const char *default_path(struct session *session)

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/limits.h"
 #include "cli/serve.h"
+#include "cli/text_file.h"
 
 enum option_key {
     OPTION_DATA = 'd',
@@ -35,35 +35,16 @@ struct parsing {
     struct diag diag;
 };
 
-/* Reads a whole file of at most CONFIG_SIZE_MAX bytes. */
-static struct err read_file(const char *path, struct buf *out, struct diag *diag)
-{
-    const struct os_files *files = os_real()->files;
-    int file;
-    TRY(diag_wrap(diag, file_open(files, path, OS_FILE_READ, &file), "%s", path));
-    int64_t size;
-    struct err err = file_size(files, file, &size);
-    if (!err_failed(err) && size > CONFIG_SIZE_MAX)
-        err = diag_fail(diag, ERR_LIMIT, "%s is larger than a configuration file can be", path);
-    if (!err_failed(err))
-        err = buf_reserve(out, (size_t)size + 1);
-    if (!err_failed(err))
-        err = file_read_at(files, file, out->data, (size_t)size, 0, &out->size);
-    file_close(files, file);
-    return diag_wrap(diag, err, "reading %s", path);
-}
-
 static struct err read_config(struct parsing *parsing, const char *path)
 {
-    struct buf text;
-    buf_init(&text, CONFIG_SIZE_MAX + 1);
-    struct err err = read_file(path, &text, &parsing->diag);
-    if (!err_failed(err)) {
-        err = config_read_properties(parsing->config, buf_span(&text), &parsing->diag);
-        err = diag_wrap(&parsing->diag, err, "%s", path);
-    }
-    buf_deinit(&text);
-    return err;
+    struct span text;
+    struct arena arena;
+    arena_init(&arena, SIZE_MAX); /* text_file_read has its own bound */
+    struct err err = text_file_read(&arena, path, &text, &parsing->diag);
+    if (!err_failed(err))
+        err = config_read_properties(parsing->config, text, &parsing->diag);
+    arena_deinit(&arena);
+    return diag_wrap(&parsing->diag, err, "%s", path);
 }
 
 static struct err set_flag(struct parsing *parsing, const char *name, const char *value)

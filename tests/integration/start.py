@@ -80,6 +80,16 @@ class Start(unittest.TestCase):
         self.assertIn(f"{path}: line 2: unknown property log.retention.hour; "
                       "did you mean log.retention.hours?", said)
 
+    def test_pipe_for_a_file_is_not_an_empty_configuration(self):
+        pipe = str(pathlib.Path(self.data, "pipe"))
+        os.mkfifo(pipe)
+        writer = os.open(pipe, os.O_RDWR)
+        self.addCleanup(os.close, writer)
+        os.write(writer, b"num.partitions=3\n")
+        code, said = self.refusal("--config", pipe)
+        self.assertEqual(code, 2)
+        self.assertIn(f"{pipe}: not a regular file", said)
+
     def test_wildcard_needs_an_advertised_address(self):
         code, said = self.refusal("-X", "listeners=PLAINTEXT://0.0.0.0:0")
         self.assertEqual(code, 1)
