@@ -10,7 +10,7 @@ LOSSY_KEEP ?= 0
 CRASH_SEED ?= $(shell date +%s)
 export CTEST_OUTPUT_ON_FAILURE = 1
 
-.PHONY: help deps deps-interop configure build run test unit integration sim crash check tidy lint fmt \
+.PHONY: help deps deps-interop configure build run test unit integration sim crash check lint fmt \
 	asan tsan fuzz cov protocol interop docs bench clean
 
 help: ## Show the targets
