@@ -187,7 +187,8 @@ class Run:
 
 def run_scenario(name, steps, brokers):
     """Takes a scenario's steps on both sides; returns the differences as texts."""
-    state = {"topic": name, "tid": f"{name}.id", "group": f"{name}.group"}
+    state = {"topic": name, "tid": f"{name}.id", "group": f"{name}.group",
+             "time_ms": int(time.time() * 1000)}
     runs = [Run(broker, dict(state)) for broker in brokers]
     for run in runs:
         run.broker.begin()

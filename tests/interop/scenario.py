@@ -81,9 +81,12 @@ def flawed(data, flaw):
 
 
 def encode_batch(batch, state):
+    """Each batch of a scenario has its own time, the same for every broker."""
     producer = (resolve(batch.id, state), resolve(batch.epoch, state), batch.sequence)
     values = [b"value-%d" % i for i in range(batch.count)]
-    return flawed(kafka_wire.batch(values, producer, batch.attributes), batch.flaw)
+    state["time_ms"] += 1
+    made = kafka_wire.batch(values, producer, batch.attributes, state["time_ms"])
+    return flawed(made, batch.flaw)
 
 
 def resolve(value, state):
