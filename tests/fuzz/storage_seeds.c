@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/check.h"
 #include "fuzz/store_world.h"
 #include "record/build.h"
+#include "storage/manifest_internal.h"
 
 #define PATH_SIZE 4096
 
@@ -73,23 +75,61 @@ static void write_file(const char *dir, struct mem_disk *disk, const char *path,
     write_seed(dir, strrchr(path, '/') + 1, choice, span_make(bytes, size));
 }
 
-/* The entries of the manifest, each behind a byte of size, as store_fuzz frames them. */
+/* Takes kind and body out of each frame and puts a byte of size before them, as store_fuzz reads.
+ */
+static void add_entries(struct buf *buf, struct span frames)
+{
+    for (size_t at = 0; at < frames.size;) {
+        size_t body = load_u32(frames.data + at);
+        uint8_t first = (uint8_t)body;
+        CHECK(first == body);
+        CHECK(!err_failed(buf_append(buf, &first, 1)));
+        CHECK(!err_failed(buf_append(buf, frames.data + at + FRAME_SIZE, body)));
+        at += frame_pad(FRAME_SIZE + body);
+    }
+}
+
+/* What a compaction of the world's log would write, into either of the segment's names. */
+static void write_compacted(const char *dir, struct mem_disk *disk, struct span entries,
+                            uint32_t copy)
+{
+    size_t size;
+    CHECK(mem_disk_bytes(disk, WORLD_LOG_PATH, &size) != NULL);
+    const struct manifest_entry facts[] = {
+        {.kind = MANIFEST_REPLACE,
+         .id = {.topic_id = world_topic_id},
+         .segment = {.next_offset = WORLD_END_OFFSET, .size = (int64_t)size},
+         .copy = copy},
+        {.kind = MANIFEST_COMPACTED,
+         .id = {.topic_id = world_topic_id},
+         .offset = WORLD_END_OFFSET,
+         .horizon_ms = -1},
+    };
+    struct buf frames;
+    struct buf buf;
+    buf_init(&frames, 1 << 20);
+    buf_init(&buf, 1 << 20);
+    CHECK(!err_failed(buf_append(&buf, entries.data, entries.size)));
+    for (size_t i = 0; i < sizeof facts / sizeof facts[0]; i++)
+        CHECK(!err_failed(manifest_encode(&facts[i], &frames)));
+    add_entries(&buf, buf_span(&frames));
+    write_seed(dir, copy == 0 ? "compacted" : "compacted-copy", 5, buf_span(&buf));
+    buf_deinit(&buf);
+    buf_deinit(&frames);
+}
+
 static void write_entries(const char *dir, struct mem_disk *disk)
 {
     size_t size;
     const uint8_t *bytes = mem_disk_bytes(disk, WORLD_MANIFEST_PATH, &size);
     struct buf buf;
     buf_init(&buf, 1 << 20);
-    size_t at = 16;
-    while (at < size) {
-        size_t body = bytes[at + 3];
-        uint8_t first = (uint8_t)body;
-        CHECK(!err_failed(buf_append(&buf, &first, 1)));
-        CHECK(!err_failed(buf_append(&buf, bytes + at + 16, body)));
-        at += (16 + body + 7) / 8 * 8;
-    }
+    CHECK(size >= MANIFEST_HEADER_SIZE);
+    add_entries(&buf, span_make(bytes + MANIFEST_HEADER_SIZE, size - MANIFEST_HEADER_SIZE));
     write_seed(dir, "entries", 5, buf_span(&buf));
     write_seed(dir, "entries", 138, buf_span(&buf));
+    write_compacted(dir, disk, buf_span(&buf), 0);
+    write_compacted(dir, disk, buf_span(&buf), 1);
     buf_deinit(&buf);
 }
 

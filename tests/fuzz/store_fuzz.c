@@ -10,8 +10,6 @@
 #include "fuzz/store_world.h"
 #include "storage/manifest_internal.h"
 
-#define MANIFEST_HEADER_SIZE 16
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Keeps the header of the manifest that is there, and frames the entries behind it. */

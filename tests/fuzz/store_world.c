@@ -53,7 +53,7 @@ static struct err open_world(struct mem_disk *disk, struct store **store, struct
     options.files = mem_disk_files(disk);
     TRY(store_open(&options, store, &diag));
     struct log_setup setup = {
-        .topic_id = {{1}}, .topic = span_text("topic"), .config = LOG_CONFIG_DEFAULT};
+        .topic_id = world_topic_id, .topic = span_text("topic"), .config = LOG_CONFIG_DEFAULT};
     setup.config.index_interval_size = 50;
     setup.listener.context = log;
     setup.listener.snapshot = give_snapshot;

@@ -11,6 +11,9 @@
 #define WORLD_MANIFEST_PATH "/data/manifest"
 #define WORLD_SNAPSHOT_PATH "/data/topic-0/00000000000000000023.snapshot"
 #define WORLD_END_OFFSET 23
+#define MANIFEST_HEADER_SIZE 16
+
+static const struct uuid world_topic_id = {{1}};
 
 /* A disk with one log of 23 offsets in 10 batches, closed cleanly or killed. */
 struct mem_disk *world_create(bool is_clean);
