@@ -3,7 +3,7 @@
 ROLE is produce (idempotent, acks=all), copy (consume-process-produce in transactions, protocol
 version 1), read (a member of a group that reads committed records) or fill (one record for each
 partition). It works until its standard
-input ends, writes its history as oracle.py says, and exits 0 unless it was told something that a
+input ends, writes its history as tests/oracle says, and exits 0 unless it was told something that a
 client cannot live with. CRASH_DEBUG, librdkafka's "debug", makes it tell what it does.
 """
 

@@ -1,5 +1,5 @@
 """Reads topics to their ends as a reader of committed records: `committed.py BOOTSTRAP PASS
-HISTORY TOPIC:PARTITIONS...`. Writes a "final" line for each record, as oracle.py says."""
+HISTORY TOPIC:PARTITIONS...`. Writes a "final" line for each record, as tests/oracle says."""
 
 import json
 import sys

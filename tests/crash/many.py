@@ -12,8 +12,8 @@ import shutil
 import sys
 import time
 
+import run  # which finds the rest
 import oracle
-import run
 import stored
 import toolchains
 

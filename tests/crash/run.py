@@ -5,8 +5,9 @@
 
 One server on one port, clients of librdkafka and of Java around it. Every 50 ms to 2 s the server
 is killed and started again. In the end the clients finish in peace, the log is read twice with one
-more kill in between, and oracle.py judges what everyone saw. Exits 0 where nothing is wrong; else
-prints what, the seed, and the command that does it again, and leaves data and histories in DIR.
+more kill in between, and tests/oracle judges what everyone saw. Exits 0 where nothing is wrong;
+else prints what, the seed, and the command that does it again, and leaves data and histories in
+DIR.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT / "tests/interop"))
+sys.path.insert(0, str(ROOT / "tests/oracle"))
 import oracle  # noqa: E402
 import process  # noqa: E402
 import raw  # noqa: E402
