@@ -120,6 +120,17 @@ static void edits_change_what_they_name_and_replacing_all_of_it(void **state)
     assert_told(fixture, "retention.bytes", "-1", FROM_DEFAULT);
 }
 
+static void least_compaction_lag_above_the_most_is_refused(void **state)
+{
+    struct api_fixture *fixture = *state;
+    assert_int_equal(edit(fixture, OP_SET, "max.compaction.lag.ms", "10"), KAFKA_NONE);
+    assert_int_equal(edit(fixture, OP_SET, "min.compaction.lag.ms", "11"), KAFKA_INVALID_CONFIG);
+    assert_told(fixture, "min.compaction.lag.ms", "0", FROM_DEFAULT);
+    assert_int_equal(edit(fixture, OP_SET, "min.compaction.lag.ms", "10"), KAFKA_NONE);
+    assert_int_equal(edit(fixture, OP_SET, "max.compaction.lag.ms", "9"), KAFKA_INVALID_CONFIG);
+    assert_int_equal(replace(fixture, "max.compaction.lag.ms", "9"), KAFKA_NONE);
+}
+
 static void deleted_override_falls_back_and_survives_a_restart_as_such(void **state)
 {
     struct api_fixture *fixture = *state;
@@ -303,6 +314,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(edits_change_what_they_name_and_replacing_all_of_it),
+        TEST(least_compaction_lag_above_the_most_is_refused),
         TEST(deleted_override_falls_back_and_survives_a_restart_as_such),
         TEST(lists_are_appended_to_and_subtracted_from),
         TEST(change_that_cannot_be_is_refused_as_a_whole),

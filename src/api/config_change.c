@@ -38,21 +38,23 @@ struct err config_change_reserve(struct config_changes *changes, struct config_c
 
 /* One change being worked on. */
 struct edit_work {
+    struct topic_edit edit;
     struct config_changes *changes;
     struct config_change *change;
     struct arena *arena; /* for sentences */
     struct topic *topic; /* a reference */
-    struct topic_overrides overrides;
 };
 
+/* Notes why the change does not come about; ERR_INVALID. */
 static struct err refuse(struct edit_work *work, int16_t code, const char *text)
 {
     work->change->error_code = code;
-    return arena_copy(work->arena, span_text(text), &work->change->error_message);
+    TRY(arena_copy(work->arena, span_text(text), &work->change->error_message));
+    return err_make(ERR_INVALID);
 }
 
-/* Finds the topic and the overrides to begin with, or refuses. */
-static struct err begin(struct edit_work *work)
+/* Finds the topic, or refuses. */
+static struct err find_topic(struct edit_work *work)
 {
     const struct config_change *change = work->change;
     if (change->resource_type == RESOURCE_BROKER)
@@ -69,8 +71,7 @@ static struct err begin(struct edit_work *work)
     work->topic = broker_find_topic(work->changes->broker, change->resource_name);
     if (work->topic == NULL)
         return refuse(work, KAFKA_UNKNOWN_TOPIC_OR_PARTITION, "The topic does not exist.");
-    return work->changes->is_incremental ? topic_read_recorded(work->topic, &work->overrides)
-                                         : ERR_NONE;
+    return ERR_NONE;
 }
 
 /* Appends a word to a comma-separated list, or takes it out; in arena memory. */
@@ -90,8 +91,8 @@ static struct span list_edit(struct edit_work *work, const char *list, struct sp
     return span_text(out);
 }
 
-static struct err edit_list(struct edit_work *work, const struct config_edit *edit,
-                            struct span *value)
+static struct err edit_list(struct edit_work *work, const struct topic_overrides *overrides,
+                            const struct config_edit *edit, struct span *value)
 {
     enum topic_config_id id;
     if (!topic_config_find(edit->name, &id))
@@ -99,12 +100,13 @@ static struct err edit_list(struct edit_work *work, const struct config_edit *ed
     if (config_def_of(topic_config_synonym(id))->type != CONFIG_TYPE_LIST)
         return refuse(work, KAFKA_INVALID_CONFIG,
                       "Only lists can be appended to and subtracted from.");
-    const char *list = topic_config_value(&work->overrides, work->changes->broker->config, id);
+    const char *list = topic_config_value(overrides, work->changes->broker->config, id);
     *value = list_edit(work, list, edit->value, edit->operation == CONFIG_APPEND);
     return span_is_null(*value) ? err_make(ERR_NO_MEMORY) : ERR_NONE;
 }
 
-static struct err apply_edit(struct edit_work *work, const struct config_edit *edit)
+static struct err apply_edit(struct edit_work *work, const struct config_edit *edit,
+                             struct topic_overrides *overrides)
 {
     struct span value = edit->value;
     if (edit->operation < CONFIG_SET || edit->operation > CONFIG_SUBTRACT)
@@ -114,38 +116,55 @@ static struct err apply_edit(struct edit_work *work, const struct config_edit *e
     else if (span_is_null(value))
         return refuse(work, KAFKA_INVALID_REQUEST, "Null value not supported for configs.");
     if (edit->operation == CONFIG_APPEND || edit->operation == CONFIG_SUBTRACT)
-        TRY(edit_list(work, edit, &value));
+        TRY(edit_list(work, overrides, edit, &value));
     struct diag diag = {.text = ""};
-    if (work->change->error_code == KAFKA_NONE &&
-        err_failed(topic_overrides_set(&work->overrides, edit->name, value, &diag)))
-        return refuse(work, KAFKA_INVALID_CONFIG, diag.text);
+    struct err err = topic_overrides_set(overrides, edit->name, value, &diag);
+    return err_is(err, ERR_INVALID) ? refuse(work, KAFKA_INVALID_CONFIG, diag.text) : err;
+}
+
+/* topic_edit.apply: all edits of the change, from what is recorded or from nothing. */
+static struct err apply_edits(struct topic_edit *edit, struct topic_overrides *overrides,
+                              struct diag *diag)
+{
+    struct edit_work *work = LIST_ENTRY(edit, struct edit_work, edit);
+    const struct config_change *change = work->change;
+    if (!work->changes->is_incremental)
+        topic_overrides_deinit(overrides);
+    for (int32_t i = 0; i < change->edit_count; i++)
+        TRY(apply_edit(work, &change->edits[i], overrides));
+    if (err_failed(topic_overrides_check(overrides, work->changes->broker->config, diag)))
+        return refuse(work, KAFKA_INVALID_CONFIG, diag->text);
     return ERR_NONE;
 }
 
-/* Makes the edited overrides count, unless the change was refused. */
-static struct err finish(struct edit_work *work)
+/* What the edits would be answered, if they were meant. */
+static struct err validate(struct edit_work *work, struct diag *diag)
 {
-    if (work->change->error_code != KAFKA_NONE || work->changes->is_validated_only)
-        return ERR_NONE;
-    struct diag diag = {.text = ""};
-    struct err err = admin_configure_topic(work->changes->broker, work->topic, &work->overrides,
-                                           &work->changes->commit, &diag);
-    return err_failed(err) ? refuse(work, error_map_partition(err), diag.text) : ERR_NONE;
+    struct topic_overrides overrides;
+    TRY(topic_read_recorded(work->topic, &overrides));
+    struct err err = apply_edits(&work->edit, &overrides, diag);
+    topic_overrides_deinit(&overrides);
+    return err;
 }
 
-static struct err apply_change(struct edit_work *work)
+/* An error is the request's; what is wrong with the change stands in it. */
+static struct err apply_change(struct config_changes *changes, struct config_change *change)
 {
-    const struct config_change *change = work->change;
-    struct err err = begin(work);
-    for (int32_t i = 0; i < change->edit_count && !err_failed(err); i++) {
-        if (change->error_code == KAFKA_NONE)
-            err = apply_edit(work, &change->edits[i]);
-    }
-    if (!err_failed(err))
-        err = finish(work);
-    topic_overrides_deinit(&work->overrides);
-    topic_unref(work->topic);
-    return err;
+    struct edit_work work = {.edit.apply = apply_edits,
+                             .changes = changes,
+                             .change = change,
+                             .arena = &changes->wait.request->arena};
+    struct diag diag = {.text = ""};
+    struct err err = find_topic(&work);
+    if (!err_failed(err) && changes->is_validated_only)
+        err = validate(&work, &diag);
+    else if (!err_failed(err))
+        err =
+            admin_configure_topic(changes->broker, work.topic, &work.edit, &changes->commit, &diag);
+    topic_unref(work.topic);
+    if (err_failed(err) && !err_is(err, ERR_NO_MEMORY) && change->error_code == KAFKA_NONE)
+        err = refuse(&work, error_map_partition(err), diag.text);
+    return err_is(err, ERR_NO_MEMORY) ? err : ERR_NONE;
 }
 
 /* What makes a resource the same as another: its type and its name. In arena memory. */
@@ -192,10 +211,8 @@ struct err config_changes_apply(struct config_changes *changes, request_resume r
     repeats_deinit(&repeats);
     TRY(err);
     for (int32_t i = 0; i < changes->count; i++) {
-        struct edit_work work = {
-            .changes = changes, .change = &changes->changes[i], .arena = &request->arena};
-        if (work.change->error_code == KAFKA_NONE)
-            TRY(apply_change(&work));
+        if (changes->changes[i].error_code == KAFKA_NONE)
+            TRY(apply_change(changes, &changes->changes[i]));
     }
     if (changes->commit > 0 &&
         commit_wait_park_admin(&changes->wait, changes->broker, changes->commit, resume))

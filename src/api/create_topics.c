@@ -90,6 +90,7 @@ static int16_t check_numbers(const struct create_work *work,
 }
 
 static struct err fill_overrides(const struct create_topics_request_topic *asked,
+                                 const struct config *config_of_broker,
                                  struct topic_overrides *overrides, struct diag *diag)
 {
     for (int32_t i = 0; i < asked->configs_count; i++) {
@@ -99,7 +100,7 @@ static struct err fill_overrides(const struct create_topics_request_topic *asked
                              SPAN_ARGS(config->name));
         TRY(topic_overrides_set(overrides, config->name, config->value, diag));
     }
-    return ERR_NONE;
+    return topic_overrides_check(overrides, config_of_broker, diag);
 }
 
 /* The configs in force, as the answer tells them since version 5 (KIP-525). */
@@ -164,7 +165,7 @@ static struct err answer_topic(struct create_work *work,
     int16_t code = check_numbers(work, asked, &create.partition_count, &diag);
     if (code != KAFKA_NONE)
         return refuse(answer, arena, code, diag.text);
-    struct err err = fill_overrides(asked, &overrides, &diag);
+    struct err err = fill_overrides(asked, work->broker->config, &overrides, &diag);
     err = err_failed(err) ? refuse(answer, arena, KAFKA_INVALID_CONFIG, diag.text)
                           : make(work, &create, answer, &diag);
     topic_overrides_deinit(&overrides);

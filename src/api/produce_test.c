@@ -26,7 +26,7 @@ static void configure(struct api_fixture *fixture, const char *name, const char 
     int64_t commit;
     assert_ok(topic_read_recorded(topic, &overrides));
     assert_ok(topic_overrides_set(&overrides, span_text(name), span_text(value), NULL));
-    assert_ok(admin_configure_topic(broker, topic, &overrides, &commit, NULL));
+    assert_ok(broker_fixture_configure(broker, topic, &overrides, &commit));
     topic_unref(topic);
     coord_fixture_flush(&fixture->coord);
 }

@@ -319,34 +319,47 @@ static void config_done(struct partition_waiter *waiter, struct err err)
     free(self);
 }
 
+/* What the edit makes of the recorded overrides, as a change. */
+static struct err change_create(struct broker *broker, struct topic *topic, struct topic_edit *edit,
+                                struct topic_change **out, struct diag *diag)
+{
+    struct topic_overrides overrides;
+    TRY(topic_read_recorded(topic, &overrides));
+    struct err err = edit->apply(edit, &overrides, diag);
+    if (!err_failed(err))
+        err = topic_change_create(&overrides, broker->config, out);
+    topic_overrides_deinit(&overrides);
+    return err;
+}
+
 /* Records the change. */
 static struct err configure_locked(struct broker *broker, struct topic *topic,
-                                   struct topic_change *change, int64_t *commit, struct diag *diag)
+                                   struct topic_edit *edit, int64_t *commit, struct diag *diag)
 {
     if (atomic_load(&topic->is_deleted))
         return err_make(ERR_NOT_FOUND);
-    TRY(metadata_log_configured(broker, topic, &change->overrides, commit, diag));
+    struct topic_change *change;
+    TRY(change_create(broker, topic, edit, &change, diag));
+    struct err err = metadata_log_configured(broker, topic, &change->overrides, commit, diag);
+    if (err_failed(err)) {
+        topic_change_destroy(change);
+        return err;
+    }
     change->commit = *commit;
     topic_add_change(topic, change);
     return ERR_NONE;
 }
 
 struct err admin_configure_topic(struct broker *broker, struct topic *topic,
-                                 struct topic_overrides *overrides, int64_t *commit,
-                                 struct diag *diag)
+                                 struct topic_edit *edit, int64_t *commit, struct diag *diag)
 {
     struct config_waiter *waiter = calloc(1, sizeof *waiter);
-    struct topic_change *change = NULL;
-    struct err err = waiter == NULL ? err_make(ERR_NO_MEMORY)
-                                    : topic_change_create(overrides, broker->config, &change);
-    topic_overrides_deinit(overrides);
-    if (!err_failed(err)) {
-        changes_lock(broker);
-        err = configure_locked(broker, topic, change, commit, diag);
-        changes_unlock(broker);
-    }
+    if (waiter == NULL)
+        return err_make(ERR_NO_MEMORY);
+    changes_lock(broker);
+    struct err err = configure_locked(broker, topic, edit, commit, diag);
+    changes_unlock(broker);
     if (err_failed(err)) {
-        topic_change_destroy(change);
         free(waiter);
         return err;
     }

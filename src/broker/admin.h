@@ -56,10 +56,22 @@ MUST_USE struct err admin_add_partitions(struct broker *broker, struct topic *to
 /* Checks what admin_add_partitions would refuse; changes nothing. */
 MUST_USE struct err admin_check_partitions(struct topic *topic, int32_t count, struct diag *diag);
 
-/* Replaces the topic's overrides (taken: empty afterwards). ERR_NOT_FOUND where it is gone,
- * ERR_NO_MEMORY, and the metadata log's. */
+/* How the overrides of a topic become others. */
+struct topic_edit {
+    /*
+     * Changes what is recorded of the topic. Changes of topics wait meanwhile: it must not. After
+     * an error, which the edit's owner gets back, the topic stays as it is.
+     */
+    struct err (*apply)(struct topic_edit *edit, struct topic_overrides *overrides,
+                        struct diag *diag);
+};
+
+/*
+ * Edits the topic's overrides; of two edits at a time the second begins with what the first has
+ * made. ERR_NOT_FOUND where the topic is gone, ERR_NO_MEMORY, the edit's, and the metadata log's.
+ */
 MUST_USE struct err admin_configure_topic(struct broker *broker, struct topic *topic,
-                                          struct topic_overrides *overrides, int64_t *commit,
+                                          struct topic_edit *edit, int64_t *commit,
                                           struct diag *diag);
 
 /* Gives out a producer id that no other producer ever had. */

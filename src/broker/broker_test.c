@@ -29,7 +29,7 @@ static void configure(struct broker_fixture *fixture, struct topic *topic, const
     topic_overrides_init(&overrides);
     assert_ok(topic_overrides_set(&overrides, span_text("retention.ms"), span_text(value), NULL));
     int64_t commit;
-    assert_ok(admin_configure_topic(fixture->broker, topic, &overrides, &commit, NULL));
+    assert_ok(broker_fixture_configure(fixture->broker, topic, &overrides, &commit));
 }
 
 /* The topic's own retention.ms, or "" where it has none. */

@@ -31,7 +31,7 @@ static bool configure(struct broker_fixture *fixture, const char *name, int64_t 
     (void)snprintf(text, sizeof text, "%lld", (long long)retention_ms);
     topic_overrides_init(&overrides);
     assert_ok(topic_overrides_set(&overrides, span_text("retention.ms"), span_text(text), NULL));
-    struct err err = admin_configure_topic(fixture->broker, topic, &overrides, &commit, NULL);
+    struct err err = broker_fixture_configure(fixture->broker, topic, &overrides, &commit);
     topic_unref(topic);
     return !err_failed(err);
 }

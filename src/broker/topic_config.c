@@ -188,6 +188,18 @@ static int64_t number_of(const struct topic_overrides *overrides, const struct c
     return value.number;
 }
 
+struct err topic_overrides_check(const struct topic_overrides *overrides,
+                                 const struct config *config, struct diag *diag)
+{
+    int64_t least_ms = number_of(overrides, config, TOPIC_MIN_COMPACTION_LAG_MS);
+    int64_t most_ms = number_of(overrides, config, TOPIC_MAX_COMPACTION_LAG_MS);
+    if (least_ms <= most_ms)
+        return ERR_NONE;
+    return diag_fail(diag, ERR_INVALID,
+                     "min.compaction.lag.ms is %lld, which is above max.compaction.lag.ms, %lld",
+                     (long long)least_ms, (long long)most_ms);
+}
+
 /* How the topic's batches are to be compressed. */
 static void resolve_compression(const struct topic_overrides *overrides,
                                 const struct config *config, struct topic_settings *settings)

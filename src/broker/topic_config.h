@@ -81,6 +81,13 @@ MUST_USE struct err topic_overrides_copy(const struct topic_overrides *from,
 MUST_USE struct err topic_overrides_set(struct topic_overrides *overrides, struct span name,
                                         struct span value, struct diag *diag);
 
+/*
+ * Checks what no override alone can be blamed for, with the broker's properties where there is
+ * none: min.compaction.lag.ms above max.compaction.lag.ms is ERR_INVALID with one sentence.
+ */
+MUST_USE struct err topic_overrides_check(const struct topic_overrides *overrides,
+                                          const struct config *config, struct diag *diag);
+
 /* The value in force: the override, else the broker's. Lives until either changes. */
 const char *topic_config_value(const struct topic_overrides *overrides, const struct config *config,
                                enum topic_config_id id);

@@ -288,7 +288,7 @@ static void change_config(struct sim *sim, struct sim_slot *slot, struct topic *
     struct topic_overrides overrides;
     int64_t commit;
     fill_overrides(&overrides, slot->config_asked + 1);
-    if (err_failed(admin_configure_topic(sim->fixture.broker, topic, &overrides, &commit, NULL)))
+    if (err_failed(broker_fixture_configure(sim->fixture.broker, topic, &overrides, &commit)))
         return;
     slot->config_asked++;
     wait_for_change(sim, promise(sim, SIM_CONFIG, slot, slot->config_asked), commit);

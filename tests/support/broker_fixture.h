@@ -4,6 +4,7 @@
 
 #include "support/store_fixture.h"
 
+#include "base/list.h"
 #include "broker/admin.h"
 #include "broker/broker.h"
 
@@ -159,6 +160,35 @@ static inline void counted_done(struct partition_waiter *waiter, struct err err)
     struct counted_wait *wait = LIST_ENTRY(waiter, struct counted_wait, waiter);
     wait->count++;
     wait->err = err;
+}
+
+/* What broker_fixture_configure puts in the place of what there was. */
+struct fixture_edit {
+    struct topic_edit edit;
+    struct topic_overrides *overrides;
+};
+
+static inline struct err fixture_edit_apply(struct topic_edit *edit,
+                                            struct topic_overrides *overrides, struct diag *diag)
+{
+    (void)diag;
+    struct fixture_edit *self = LIST_ENTRY(edit, struct fixture_edit, edit);
+    topic_overrides_deinit(overrides);
+    *overrides = *self->overrides;
+    topic_overrides_init(self->overrides);
+    return ERR_NONE;
+}
+
+/* Replaces the topic's overrides (taken: empty afterwards), as admin_configure_topic. */
+MUST_USE static inline struct err broker_fixture_configure(struct broker *broker,
+                                                           struct topic *topic,
+                                                           struct topic_overrides *overrides,
+                                                           int64_t *commit)
+{
+    struct fixture_edit edit = {.edit.apply = fixture_edit_apply, .overrides = overrides};
+    struct err err = admin_configure_topic(broker, topic, &edit.edit, commit, NULL);
+    topic_overrides_deinit(overrides);
+    return err;
 }
 
 #endif
