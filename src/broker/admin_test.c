@@ -1,9 +1,11 @@
 /* admin_test: changes of topics that several threads ask for at the same time. */
 #include "support/broker_fixture.h"
 
+#include <stdatomic.h>
+
 #include "os/os_thread.h"
 
-#define EDIT_COUNT 200
+#define EDIT_COUNT 2000
 
 /* One who sets a config of its own to 1, 2, 3 and so on, and finds it so each time. */
 struct editor {
@@ -11,8 +13,9 @@ struct editor {
     struct broker *broker;
     struct topic *topic;
     enum topic_config_id id;
-    long number;     /* last set */
-    long lost_count; /* how often another number, or none, was found */
+    atomic_int *waiting; /* editors that have not begun: all begin together */
+    long number;         /* last set */
+    long lost_count;     /* how often another number, or none, was found */
     long error_count;
 };
 
@@ -32,6 +35,9 @@ static struct err add_one(struct topic_edit *edit, struct topic_overrides *overr
 static void edit_all(void *argument)
 {
     struct editor *editor = argument;
+    atomic_fetch_sub(editor->waiting, 1);
+    while (atomic_load(editor->waiting) != 0)
+        continue;
     for (int i = 0; i < EDIT_COUNT; i++) {
         int64_t commit;
         struct err err =
@@ -50,10 +56,12 @@ static void no_edit_is_lost_where_two_change_a_topic_at_once(void **state)
     struct editor editors[] = {{.id = TOPIC_RETENTION_MS}, {.id = TOPIC_RETENTION_BYTES}};
     const struct os_threads *threads = os_real()->threads;
     struct os_thread *running[2];
+    atomic_int waiting = 2;
     for (int i = 0; i < 2; i++) {
         editors[i].edit.apply = add_one;
         editors[i].broker = fixture.broker;
         editors[i].topic = topic;
+        editors[i].waiting = &waiting;
         assert_ok(thread_start(threads, "edit", edit_all, &editors[i], &running[i]));
     }
     for (int i = 0; i < 2; i++) {
