@@ -2,9 +2,10 @@
 """The same requests to Headrace and to Apache Kafka: do both answer alike?
 
     python3 tests/interop/differential.py [--scenario TEXT] [--binary PATH] [--verbose]
+                                          [--first SEED] [--seeds N]
 
-Every scenario of scenarios.py runs against both brokers, each with a topic, a group and a
-transactional id of its own. Its answers are compared field by field but for what no two brokers
+Every scenario of scenarios.py's tables, and N random ones, run against both brokers, each with a
+topic, a group and a transactional id of its own. Its answers are compared field by field but for what no two brokers
 share: times, texts, and the numbers of producers, which are named by their order. A step with
 `differs` must differ, for the reason given; docs/differences.md tells it to users.
 """
@@ -27,6 +28,7 @@ import scenario
 import scenarios
 import server
 import toolchains
+from scenario import kafka_wire
 
 IO_S = 30
 START_S = 60
@@ -35,6 +37,8 @@ BUSY = {6, 14, 15, 16, 51}
 BUSY_S = 8  # how long one answer may be that before it counts as the answer
 PRODUCE_BUSY = {19}  # what Produce says for 51 to clients that do not know it
 STABLE_S = 30
+RANDOM_COUNT = 40
+OLD_MS = 60_000  # batches are older than all that brokers write themselves
 DROPPED = {"throttle_time_ms", "log_append_time_ms", "error_message", "record_errors",
            "current_leader", "node_endpoints", "leader_epoch", "timestamp",
            "committed_leader_epoch", "coordinator_epoch", "last_timestamp",
@@ -142,6 +146,8 @@ class Run:
         except ConnectionError:
             self.broker.begin()
             answer = "the connection is closed"
+        except process.Timeout as late:  # never alike, not even where both are late
+            answer = f"{self.broker.running.port}: {late}"
         self.answers.append(self.broker.plain(answer, DROPPED | set(step.ignores)))
 
     def ask(self, step, values):
@@ -185,10 +191,65 @@ class Run:
         return self.look(step, values)
 
 
+    def await_compacted(self, _, values):
+        """Waits until, of all but the last few records (`active`), each key has only its newest,
+        and no tombstone is left where there is to be none (`bare`); returns what is left."""
+        def settled():
+            records = self.stored(values["topic"])
+            old = records[:-values["active"]]
+            newest = {r.key: r.offset for r in old}
+            is_done = all(newest[r.key] == r.offset and not (values["bare"] and r.value is None)
+                          for r in old)
+            return [tuple(r) for r in records] if is_done else None
+
+        return process.poll_until(settled, STABLE_S, f"the compaction of {values['topic']}")
+
+    def await_start(self, _, values):
+        """Waits until the first partition begins at an offset or behind it; returns where."""
+        def start():
+            found = self.broker.raw.list_offset(values["topic"], 0, raw.EARLIEST)
+            return found if found >= values["start"] else None
+
+        return process.poll_until(start, STABLE_S, f"{values['topic']} to begin later")
+
+    def await_topic(self, _, values):
+        """Waits until the topic is known, or is not (`known`)."""
+        def is_so():
+            answer = self.broker.ask("Metadata", 9, {
+                "topics": [{"name": values["topic"]}], "allow_auto_topic_creation": False})
+            return (answer["topics"][0]["error_code"] == 0) == values["known"]
+
+        return process.poll_until(is_so, STABLE_S, f"{values['topic']} to come or go")
+
+    def await_empty(self, _, values):
+        """Waits until the first partition is there and ends where it begins, at 0."""
+        def is_empty():
+            try:
+                return self.broker.raw.list_offset(values["topic"], 0, raw.LATEST) == 0
+            except raw.KafkaError:
+                return False
+
+        return process.poll_until(is_empty, STABLE_S, f"{values['topic']} to be empty")
+
+    def stored(self, topic):
+        """The records of the first partition, less the markers of transactions."""
+        conn, found = self.broker.raw, []
+        offset = conn.list_offset(topic, 0, raw.EARLIEST)
+        end = conn.list_offset(topic, 0, raw.LATEST)
+        while offset < end:
+            part = [r for r in kafka_wire.records_of(conn.fetch(topic, 0, offset))
+                    if r.offset >= offset]
+            if not part:  # the rest was removed
+                break
+            found += [r for r in part if not r.is_control]
+            offset = part[-1].offset + 1
+        return found
+
+
 def run_scenario(name, steps, brokers):
     """Takes a scenario's steps on both sides; returns the differences as texts."""
     state = {"topic": name, "tid": f"{name}.id", "group": f"{name}.group",
-             "time_ms": int(time.time() * 1000)}
+             "time_ms": int(time.time() * 1000) - OLD_MS}
     runs = [Run(broker, dict(state)) for broker in brokers]
     for run in runs:
         run.broker.begin()
@@ -225,11 +286,9 @@ def unlike(ours, theirs):
             yield path, a, b
 
 
-def compare(brokers, wanted, verbose):
+def compare(brokers, chosen, verbose):
     failed = count = 0
-    for name, steps in scenarios.SCENARIOS.items():
-        if wanted and wanted not in name:
-            continue
+    for name, steps in chosen.items():
         count += 1
         differences = run_scenario(name, steps, brokers)
         failed += bool(differences)
@@ -246,9 +305,13 @@ def main():
     parser.add_argument("--scenario", help="only those whose name holds this")
     parser.add_argument("--binary", default=toolchains.ROOT / "build/release/headrace",
                         type=pathlib.Path)
+    parser.add_argument("--first", type=int, default=1, help="the first random one's seed")
+    parser.add_argument("--seeds", type=int, default=RANDOM_COUNT, help="how many random ones")
     parser.add_argument("--verbose", action="store_true", help="name those alike too")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    known = {**scenarios.named(), **scenarios.drawn(args.first, args.seeds)}
+    chosen = {name: steps for name, steps in known.items() if (args.scenario or "") in name}
     toolchains.build(["jars"])
     with tempfile.TemporaryDirectory(prefix="headrace-differential-") as folder:
         data = pathlib.Path(folder)
@@ -259,7 +322,7 @@ def main():
             brokers = [Broker(one) for one in started]
             for broker in brokers:
                 broker.warm_up()
-            return compare(brokers, args.scenario, args.verbose)
+            return compare(brokers, chosen, args.verbose)
         finally:
             for one in started:
                 one.stop()

@@ -7,8 +7,13 @@ lines. One instance is one connection for one thread.
 import dataclasses
 import socket
 import struct
+import sys
 
 import process
+import toolchains
+
+sys.path.insert(0, str(toolchains.ROOT / "tests" / "support"))
+from kafka_wire import BATCH_HEADER  # pylint: disable=wrong-import-position
 
 API_FETCH, API_LIST_OFFSETS, API_METADATA = 1, 2, 3
 API_OFFSET_FETCH, API_CREATE_TOPICS, API_DELETE_TOPICS = 9, 19, 20
@@ -22,7 +27,6 @@ UNKNOWN_TOPIC = 3
 RESOURCE_TOPIC = 2
 IO_S = 30
 SETTLE_S = 30
-BATCH_HEADER = struct.Struct(">qiibIhiqqqhii")
 
 
 class KafkaError(Exception):

@@ -40,6 +40,8 @@ class Batch:
     id: Ref = Ref("id")
     attributes: int = TRANSACTIONAL
     flaw: str = None
+    pairs: tuple = ()   # of keys and values, instead of `count` values
+    later_ms: int = 1   # than the batch before
 
 
 TOPIC, TID, GROUP, ID, EPOCH = (Ref(n) for n in ("topic", "tid", "group", "id", "epoch"))
@@ -83,9 +85,9 @@ def flawed(data, flaw):
 def encode_batch(batch, state):
     """Each batch of a scenario has its own time, the same for every broker."""
     producer = (resolve(batch.id, state), resolve(batch.epoch, state), batch.sequence)
-    values = [b"value-%d" % i for i in range(batch.count)]
-    state["time_ms"] += 1
-    made = kafka_wire.batch(values, producer, batch.attributes, state["time_ms"])
+    pairs = batch.pairs or [(None, b"value-%d" % i) for i in range(batch.count)]
+    state["time_ms"] += batch.later_ms
+    made = kafka_wire.keyed_batch(pairs, producer, batch.attributes, state["time_ms"])
     return flawed(made, batch.flaw)
 
 

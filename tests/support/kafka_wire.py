@@ -6,6 +6,7 @@ A Client is one blocking connection; requests can be sent ahead and answers read
 import socket
 import struct
 import time
+import typing
 
 
 def string(text):
@@ -46,17 +47,76 @@ def crc32c(content):
     return crc ^ 0xFFFFFFFF
 
 
-def batch(values, producer=(-1, -1, -1), attributes=0, timestamp_ms=None):
-    """A record batch v2 of the values, without keys. producer: id, epoch, sequence."""
+def nullable(content):
+    return varint(-1) if content is None else varint(len(content)) + content
+
+
+def keyed_batch(pairs, producer=(-1, -1, -1), attributes=0, timestamp_ms=None):
+    """A record batch v2 of keys and values, either of which may be None. producer: id, epoch,
+    sequence."""
     timestamp_ms = int(time.time() * 1000) if timestamp_ms is None else timestamp_ms
     records = b""
-    for delta, value in enumerate(values):
-        body = b"\x00" + varint(0) + varint(delta) + varint(-1) + varint(len(value)) + value
-        body += varint(0)
+    for delta, (key, value) in enumerate(pairs):
+        body = b"\x00" + varint(0) + varint(delta) + nullable(key) + nullable(value) + varint(0)
         records += varint(len(body)) + body
-    tail = struct.pack(">hiqqqhii", attributes, len(values) - 1, timestamp_ms, timestamp_ms,
-                       *producer, len(values)) + records
+    tail = struct.pack(">hiqqqhii", attributes, len(pairs) - 1, timestamp_ms, timestamp_ms,
+                       *producer, len(pairs)) + records
     return struct.pack(">qiibI", 0, len(tail) + 9, -1, 2, crc32c(tail)) + tail
+
+
+def batch(values, producer=(-1, -1, -1), attributes=0, timestamp_ms=None):
+    """A record batch v2 of the values, without keys."""
+    return keyed_batch([(None, value) for value in values], producer, attributes, timestamp_ms)
+
+
+BATCH_HEADER = struct.Struct(">qiibIhiqqqhii")
+CONTROL = 0x20
+
+
+class Record(typing.NamedTuple):
+    """One record of a batch, or, where is_control, a marker of a transaction."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    is_control: bool
+
+
+def read_varint(content, at):
+    number, shift = 0, 0
+    while True:
+        byte = content[at]
+        at += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return (number >> 1) ^ -(number & 1), at
+        shift += 7
+
+
+def read_nullable(content, at):
+    size, at = read_varint(content, at)
+    return (None, at) if size < 0 else (content[at:at + size], at + size)
+
+
+def records_of(content):
+    """Each record of the whole batches in the bytes, which are not compressed."""
+    at = 0
+    while at + BATCH_HEADER.size <= len(content):
+        head = BATCH_HEADER.unpack_from(content, at)
+        base, end, attributes, count = head[0], at + 12 + head[1], head[5], head[12]
+        at += BATCH_HEADER.size
+        if end > len(content):
+            return
+        for _ in range(count):
+            size, at = read_varint(content, at)
+            after = at + size
+            _, at = read_varint(content, at + 1)  # attributes, time
+            delta, at = read_varint(content, at)
+            key, at = read_nullable(content, at)
+            value, _ = read_nullable(content, at)
+            yield Record(base + delta, key, value, bool(attributes & CONTROL))
+            at = after
+        at = end
 
 
 def metadata(topics):
