@@ -308,16 +308,27 @@ static struct err move_checkpoint(struct log *log, const struct end_state *end)
     return ERR_NONE;
 }
 
+/* Syncs all below the captured end. ERR_AGAIN where another thread is at it, or it takes a further
+ * run: the log is then urgent as soon as that may begin. */
+static struct err sync_end(struct log *log, const struct end_state *end, struct diag *diag)
+{
+    if (is_end_synced(log, end))
+        return ERR_NONE;
+    uint32_t sync_count = 0;
+    struct err err = flush_log(log, &sync_count, diag);
+    if (!err_failed(err) && !is_end_synced(log, end))
+        err = err_make(ERR_AGAIN);
+    if (err_is(err, ERR_AGAIN))
+        flush_hold_checkpoint(log);
+    return err;
+}
+
 /* Syncs and writes all that the manifest entry is going to vouch for. */
 static struct err write_files(struct log *log, struct end_state *end, int64_t *size,
                               struct diag *diag)
 {
     const struct capture *capture = &end->capture;
-    uint32_t sync_count = 0;
-    if (!is_end_synced(log, end))
-        TRY(flush_log(log, &sync_count, diag));
-    if (!is_end_synced(log, end))
-        return err_make(ERR_AGAIN);
+    TRY(sync_end(log, end, diag));
     bool has_index = capture->offset_count + capture->time_count != 0;
     if (has_index)
         TRY(write_index(log, capture, size, diag));

@@ -217,6 +217,23 @@ static bool advance_durable(struct log *log)
     return true;
 }
 
+/* The checkpoint that a run held up goes on as soon as it may. Locked. */
+static void release_checkpoint(struct log *log)
+{
+    log->flush.holds_checkpoint = false;
+    if (log->state == LOG_OPEN && log->damage == NULL)
+        work_enqueue(log, WORK_URGENT);
+}
+
+void flush_hold_checkpoint(struct log *log)
+{
+    os_mutex_lock(&log->lock);
+    log->flush.holds_checkpoint = true;
+    if (!log->flush.is_running)
+        release_checkpoint(log);
+    os_mutex_unlock(&log->lock);
+}
+
 /* Ends a run; after a failed one nothing moves, and its names are still to be synced. Returns the
  * durable offset to tell, or -1. */
 static int64_t flush_end(struct log *log, const struct flush_job *job, bool is_synced)
@@ -240,9 +257,12 @@ static int64_t flush_end(struct log *log, const struct flush_job *job, bool is_s
     log->flush.is_running = false;
     if (log->flush.is_wanted_again && log->state != LOG_DELETED)
         flush_enqueue(log);
+    if (log->flush.holds_checkpoint)
+        release_checkpoint(log);
     os_mutex_unlock(&log->lock);
     for (uint32_t i = 0; i < pin_count; i++)
         file_cache_unref(pins[i]);
+    store_tell(log->store);
     return offset_told;
 }
 

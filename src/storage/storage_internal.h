@@ -72,6 +72,7 @@ struct log_flush {
     atomic_bool is_queued; /* in store.flush.dirty or put_off; cleared without the log's lock */
     bool is_running;       /* a step syncs it now */
     bool is_wanted_again;  /* became dirty while it ran */
+    bool holds_checkpoint; /* the log's checkpoint waits for the run that goes on */
     bool is_dir_unsynced;  /* the directory has new names */
     uint64_t ticket;       /* manifest entries that its files need */
     uint64_t root_change;  /* change of the data directory that it needs */
@@ -384,6 +385,9 @@ void flush_forget(struct store *store);
 /* Syncs one log now, its manifest entries and names included, and advances its durable offset.
  * ERR_AGAIN while another thread does. */
 MUST_USE struct err flush_log(struct log *log, uint32_t *sync_count, struct diag *diag);
+
+/* Makes the log's checkpoint urgent as soon as no run of it goes on; at once where none does. */
+void flush_hold_checkpoint(struct log *log);
 
 /* ---- place.c ---- */
 

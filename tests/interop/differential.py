@@ -5,9 +5,10 @@
                                           [--first SEED] [--seeds N]
 
 Every scenario of scenarios.py's tables, and N random ones, run against both brokers, each with a
-topic, a group and a transactional id of its own. Its answers are compared field by field but for what no two brokers
-share: times, texts, and the numbers of producers, which are named by their order. A step with
-`differs` must differ, for the reason given; docs/differences.md tells it to users.
+topic, a group and a transactional id of its own. Its answers are compared field by field but for
+what no two brokers share: times, texts, and the numbers of producers, which are named by their
+order. A step with `differs` must differ, for the reason given; docs/differences.md tells it to
+users.
 """
 
 import argparse
@@ -43,8 +44,10 @@ DROPPED = {"throttle_time_ms", "log_append_time_ms", "error_message", "record_er
            "current_leader", "node_endpoints", "leader_epoch", "timestamp",
            "committed_leader_epoch", "coordinator_epoch", "last_timestamp",
            "transaction_start_time_ms", "batch_index_error_message", "topic_id", "documentation"}
-
-
+CHANGES = {"AlterConfigs", "CreatePartitions", "CreateTopics", "DeleteTopics",
+           "IncrementalAlterConfigs"}
+TOPIC_KIND = 2
+BARRIER = "barrier"  # a topic for await_changes
 IDS = {"producer_id", "member_id", "leader"}
 MEMBER_ID_REQUIRED = 79  # an error that tells something
 
@@ -58,10 +61,12 @@ class Broker:
         self.socket = None
         self.correlation = 0
         self.ids = {}  # of producers and members -> what answers call them
+        self.change = 0
 
     def warm_up(self):
         """Has the broker make its internal topics, which Kafka does at the first need of them."""
         self.begin()
+        self.raw.create_topic(BARRIER)
         for kind in (0, 1):
             process.poll_until(lambda kind=kind: self.has_coordinator(kind), START_S,
                                "a coordinator")
@@ -69,6 +74,22 @@ class Broker:
     def has_coordinator(self, kind):
         found = self.ask("FindCoordinator", 4, {"key_type": kind, "coordinator_keys": ["warm-up"]})
         return not any(codes(found))
+
+    def await_changes(self):
+        """Kafka answers a change of topics or configs before it is in force; the next change that
+        is seen says that all before it are."""
+        self.change += 1
+        self.ask("IncrementalAlterConfigs", 1, {"resources": [
+            {"resource_type": TOPIC_KIND, "resource_name": BARRIER, "configs": [
+                {"name": "retention.ms", "config_operation": 0, "value": str(self.change)}]}]})
+
+        def is_seen():
+            answer = self.ask("DescribeConfigs", 4, {"resources": [
+                {"resource_type": TOPIC_KIND, "resource_name": BARRIER,
+                 "configuration_keys": ["retention.ms"]}]})
+            return answer["results"][0]["configs"][0]["value"] == str(self.change)
+
+        process.poll_until(is_seen, STABLE_S, "a change of configs")
 
     def begin(self):
         self.close()
@@ -152,6 +173,8 @@ class Run:
 
     def ask(self, step, values):
         answer = self.broker.patiently(step.api, step.version, values)
+        if step.api in CHANGES:
+            self.broker.await_changes()
         if not set(codes(answer)) - {0, MEMBER_ID_REQUIRED}:
             self.state.update({name: answer[field] for name, field in step.keep.items()})
         return answer

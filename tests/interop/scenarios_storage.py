@@ -92,8 +92,9 @@ def removals():
         delete_records(-1), list_offsets(7, -2), list_offsets(7, -1), fetch_from(4),
         write((None, b"a")), list_offsets(7, -2), fetch_from(4)]
     yield "topic-comes-back", [
-        *old, Step("DeleteTopics", 5, {"topic_names": [TOPIC], "timeout_ms": 5000}), await_topic(False),
-        create(TOPIC), await_topic(True), await_empty(), write((None, b"a")), fetch_from(0)]
+        *old, Step("DeleteTopics", 5, {"topic_names": [TOPIC], "timeout_ms": 5000}),
+        await_topic(False), create(TOPIC), await_topic(True), await_empty(), write((None, b"a")),
+        fetch_from(0)]
 
 
 TABLES = (compactions, removals)
