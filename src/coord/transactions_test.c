@@ -489,7 +489,7 @@ static bool run_until_dark(struct coord_fixture *fixture, struct producer *produ
  * everywhere; in any case the transaction is decided in the same way everywhere, its offsets with
  * its records.
  */
-static void crash_at_any_sync_of_an_end_decides_it_as_one(void **state)
+static void W8_crash_at_any_sync_of_an_end_decides_it_as_one(void **state)
 {
     struct coord_fixture *fixture = *state;
     bool was_committed = false;
@@ -660,7 +660,7 @@ int main(void)
         TEST(unused_id_is_forgotten),
         TEST(bad_timeouts_are_refused),
         TEST(marker_on_a_full_disk_is_written_when_there_is_room),
-        TEST(crash_at_any_sync_of_an_end_decides_it_as_one),
+        TEST(W8_crash_at_any_sync_of_an_end_decides_it_as_one),
         TEST(open_transaction_survives_a_restart_and_ends),
         TEST(groups_and_transactions_are_the_same_after_compaction_and_a_crash),
         TEST(transactions_are_listed_by_state_and_age),

@@ -55,10 +55,81 @@ static void checkpoint_that_met_a_flush_is_made_right_after_it(void **state)
     fixture_deinit(&fixture);
 }
 
+/* A log that rolls, is checkpointed and loses its oldest segments, until the power goes out at the
+ * sync-th sync; *durable: what was so by then. False where it stays on. */
+static bool live_until(struct fixture *fixture, uint32_t sync, const struct log_setup *setup,
+                       int64_t *durable)
+{
+    struct log *log = fixture_log_with(fixture, setup);
+    mem_disk_power_off(fixture->disk, sync);
+    for (int i = 0; i < 12 && !mem_disk_is_off(fixture->disk); i++) {
+        struct store_background_result worked;
+        fixture->time.now_ms += 2000;
+        (void)!err_failed(fixture_append_at(fixture, log, 3, 100, fixture->time.now_ms));
+        /* The checkpoint comes before the flush: it must not vouch for what is not synced. */
+        (void)!err_failed(store_background_step(fixture->store, fixture->time.now_ms + 61000,
+                                                1 << 30, &worked, &fixture->diag));
+    }
+    *durable = log_durable_offset(log);
+    log_unref(log);
+    return mem_disk_is_off(fixture->disk);
+}
+
+static void W5_checkpoint_vouches_only_for_what_is_safe(void **state)
+{
+    (void)state;
+    static const enum mem_disk_loss losses[] = {MEM_DISK_LOSE_ALL, MEM_DISK_LOSE_SOME,
+                                                MEM_DISK_GARBLE};
+    bool was_off = true;
+    for (uint32_t sync = 1; was_off; sync++) {
+        struct fixture fixture;
+        int64_t durable;
+        struct log_setup setup = fixture_setup(0);
+        setup.config.segment_ms = 1000;
+        setup.config.retention_size = 2000;
+        fixture_init(&fixture, sync);
+        fixture.options.retention_interval_ms = 1;
+        fixture_open(&fixture);
+        was_off = live_until(&fixture, sync, &setup, &durable);
+        fixture_crash(&fixture, losses[sync % 3]);
+        struct log *log = fixture_log_with(&fixture, &setup);
+        if (log_damage(log, &fixture.diag))
+            fail_msg("sync %u: %s", sync, fixture.diag.text);
+        int64_t end = log_end_offset(log);
+        assert_true(end >= durable);
+        assert_int_equal(fixture_check_log(log, end, 1000), end);
+        assert_true(was_off || log_start_offset(log) > 0);
+        log_unref(log);
+        fixture_close(&fixture);
+        fixture_deinit(&fixture);
+    }
+}
+
+static void W3_with_flush_by_os_the_durable_offset_is_the_end(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    fixture_init(&fixture, 1);
+    fixture.options.flush_by_os = true;
+    fixture_open(&fixture);
+    struct log *log = fixture_log(&fixture, 0);
+    uint32_t sync_count = mem_disk_sync_count(fixture.disk);
+    for (int i = 0; i < 10; i++) {
+        fixture_append(&fixture, log, 3);
+        assert_int_equal(log_durable_offset(log), log_end_offset(log));
+    }
+    assert_int_equal(mem_disk_sync_count(fixture.disk), sync_count);
+    log_unref(log);
+    fixture_close(&fixture);
+    fixture_deinit(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(checkpoint_that_met_a_flush_is_made_right_after_it),
+        cmocka_unit_test(W5_checkpoint_vouches_only_for_what_is_safe),
+        cmocka_unit_test(W3_with_flush_by_os_the_durable_offset_is_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,6 +20,7 @@ class BrokerCase(unittest.TestCase):
     """Each test has a broker of its own on an empty folder, self.settings set."""
 
     binary = str(ROOT / "build/release/headrace")
+    lossy = str(ROOT / "build/release/tests/headrace_lossy")  # a kill is a power cut
     settings = ()
 
     def setUp(self):
@@ -95,6 +96,7 @@ class BrokerCase(unittest.TestCase):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--binary", default=BrokerCase.binary)
+    parser.add_argument("--lossy", default=BrokerCase.lossy)
     options, rest = parser.parse_known_args()
-    BrokerCase.binary = options.binary
+    BrokerCase.binary, BrokerCase.lossy = options.binary, options.lossy
     unittest.main(module="__main__", argv=[sys.argv[0], *rest])
