@@ -67,7 +67,8 @@ def print_modules(files):
     for module, (all_, run) in sorted(sums.items()):
         share = 100 * run / all_
         floor = FLOORS.get(module)
-        print(f"{module:10} {share:6.1f} % of {all_} lines" + (f", floor {floor} %" if floor else ""))
+        bound = f", floor {floor} %" if floor else ""
+        print(f"{module:10} {share:6.1f} % of {all_} lines{bound}")
         if floor and share < floor:
             low.append(module)
     return low

@@ -16,6 +16,8 @@ import re
 import sys
 import tidy_c
 
+# Pages that name code and tests: each name must exist.
+PAGES = ("docs/TOUR.md", "docs/reliability.md", "docs/operating/durability.md")
 CODE_SUFFIXES = {".c", ".h", ".py", ".sh", ".cmake"}
 FOLDERS = ("src", "include", "tests", "tools", "cmake", "examples", "protocol", "docs", "packaging")
 SKIPPED = {"build", "node_modules", "__pycache__", "target", ".deps"}
@@ -181,12 +183,12 @@ def check_modules(root, layers, report):
             report.add(f"src/{folder.name}", 1, "readme", "a module has a README.md")
 
 
-def check_tour(root, words, report):
-    """Each `name` in docs/TOUR.md that looks like a path or an identifier exists."""
-    tour = root / "docs/TOUR.md"
-    if not tour.exists():
+def check_page(root, page, words, report):
+    """Each `name` in a page of docs that looks like a path or an identifier exists."""
+    path = root / page
+    if not path.exists():
         return
-    for number, line in enumerate(tour.read_text().splitlines(), 1):
+    for number, line in enumerate(path.read_text().splitlines(), 1):
         for name in re.findall(r"`([^`\s]+)`", line):
             if re.fullmatch(r"[\w./-]+\.(c|h|py|msg|md|txt)|[\w-]+(/[\w.-]+)+/?", name):
                 exists = any((root / base / name).exists() for base in ("", "src", "tests"))
@@ -197,7 +199,7 @@ def check_tour(root, words, report):
             else:
                 continue
             if not exists:
-                report.add("docs/TOUR.md", number, "tour", f"there is no {name}")
+                report.add(page, number, "page", f"there is no {name}")
 
 
 def check_configs(root, report):
@@ -232,9 +234,11 @@ def check_tree(root, report):
             words.update(re.findall(r"\w+", text))
         elif path.suffix == ".py":
             check_python(file, text, report)
+            words.update(re.findall(r"\w+", text))
         else:
             check_script(file, text, report)
-    check_tour(root, words, report)
+    for page in PAGES:
+        check_page(root, page, words, report)
     check_configs(root, report)
 
 

@@ -209,7 +209,7 @@ class Tidy(unittest.TestCase):
         self.write("docs/TOUR.md", "`src/wire/a.c` calls `wire_go()`, `acks=all`, `wire/wire.h`.\n")
         self.expect()
         self.write("docs/TOUR.md", "`src/wire/gone.c` calls `wire_gone()`.\n")
-        self.expect("docs/TOUR.md: tour", "docs/TOUR.md: tour")
+        self.expect("docs/TOUR.md: page", "docs/TOUR.md: page")
 
 
 if __name__ == "__main__":

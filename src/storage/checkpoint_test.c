@@ -1,4 +1,4 @@
-/* checkpoint_test: checkpoints while other threads are at work on the same log. */
+/* checkpoint_test: flushes and checkpoints while other threads are at work on the same log. */
 #include "support/store_fixture.h"
 
 /* Who plays the background thread while the flusher syncs. */
@@ -124,10 +124,51 @@ static void W3_with_flush_by_os_the_durable_offset_is_the_end(void **state)
     fixture_deinit(&fixture);
 }
 
+/* Who plays an appender while the flusher syncs. */
+struct appender {
+    struct fixture *fixture;
+    struct log *log;
+    uint32_t count; /* of appends */
+};
+
+static void append_meanwhile(void *context)
+{
+    struct appender *appender = context;
+    fixture_append(appender->fixture, appender->log, 1);
+    appender->count++;
+}
+
+static void W2_what_is_appended_during_a_sync_waits_for_the_next(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct store_flush_result result;
+    fixture_init(&fixture, 1);
+    fixture_open(&fixture);
+    struct log *log = fixture_log(&fixture, 0);
+    fixture_append(&fixture, log, 1);
+    fixture_flush(&fixture); /* its names are synced: from here on there is one sync for a flush */
+    fixture_append(&fixture, log, 1);
+    struct appender appender = {.fixture = &fixture, .log = log};
+    mem_disk_on_sync(fixture.disk, append_meanwhile, &appender);
+    assert_ok(store_flush_step(fixture.store, &result, &fixture.diag));
+    mem_disk_on_sync(fixture.disk, NULL, NULL);
+    assert_int_equal(appender.count, 1);
+    assert_int_equal(log_end_offset(log), 3);
+    assert_int_equal(log_durable_offset(log), 2);
+    assert_true(result.is_more);
+    fixture_flush(&fixture);
+    assert_int_equal(log_durable_offset(log), 3);
+    log_unref(log);
+    fixture_close(&fixture);
+    fixture_deinit(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(checkpoint_that_met_a_flush_is_made_right_after_it),
+        cmocka_unit_test(W2_what_is_appended_during_a_sync_waits_for_the_next),
         cmocka_unit_test(W5_checkpoint_vouches_only_for_what_is_safe),
         cmocka_unit_test(W3_with_flush_by_os_the_durable_offset_is_the_end),
     };

@@ -7,11 +7,14 @@ on disk at the kill is what the setting lets be so.
 """
 
 import os
+import pathlib
 import shutil
 import signal
 import sys
 import tempfile
 import unittest
+import urllib.error
+import urllib.request
 
 import case
 from case import support, wire
@@ -20,6 +23,7 @@ TOPIC = "t"
 COUNT = 20
 ALL, ONE, NONE = -1, 1, 0
 UNKNOWN_TOPIC_OR_PARTITION = 3
+KAFKA_STORAGE_ERROR = 56
 WAIT_MS = 10_000
 
 
@@ -143,6 +147,31 @@ class AcksOneAndNone(Machine):
                 self.kill_and_start()
                 self.assert_kept(COUNT)
                 self.kill()
+
+
+class FailedSync(Machine):
+    def test_failed_sync_takes_the_folder_offline_at_once_and_reads_go_on(self):
+        self.start(power_fails=True)
+        self.create()
+        self.produce(range(COUNT), ALL)
+        broken = pathlib.Path(self.data + ".broken")
+        broken.touch()
+        self.addCleanup(broken.unlink, missing_ok=True)
+        for _ in range(2):
+            answer = wire.produce_answer(self.client.ask(wire.produce(TOPIC, 0, [b"x"])))
+            self.assertEqual(answer[0], KAFKA_STORAGE_ERROR)
+        self.assert_kept(COUNT)
+        with self.assertRaises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(self.broker.http + "/healthz", timeout=10)
+        self.assertEqual(refused.exception.code, 503)
+        refused.exception.close()
+        said = self.broker.said()
+        self.assertEqual(said.count("offline"), 1, said)
+        broken.unlink()
+        self.kill_and_start()
+        self.assert_kept(COUNT)
+        self.produce([COUNT], ALL)
+        self.assert_kept(COUNT + 1)
 
 
 if __name__ == "__main__":

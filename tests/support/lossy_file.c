@@ -8,6 +8,7 @@
  *     $HEADRACE_LOSSY            the data folder: what the process reads and writes, sendfile too
  *     $HEADRACE_LOSSY.durable/   what survives a kill: `ID` holds the bytes of a file as last
  *                                synced, `ID.names` a folder's names as last synced
+ *     $HEADRACE_LOSSY.broken     while there is such a file, every sync fails
  *
  * Invariants:
  * 1. Bytes and sizes reach `ID` only by a sync of that file that began after they were written.
@@ -389,9 +390,21 @@ static struct err lossy_write_at(void *self, int file, const struct span *spans,
     return err;
 }
 
+/* Whether the disk has broken: somebody says so by a file. */
+static bool is_broken(const struct lossy *disk)
+{
+    char path[PATH_SIZE];
+    if (disk->live == NULL)
+        return false;
+    CHECK((size_t)snprintf(path, sizeof path, "%s.broken", disk->live) < sizeof path);
+    return access(path, F_OK) == 0;
+}
+
 static struct err lossy_sync(void *self, int file)
 {
     struct lossy *disk = self;
+    if (is_broken(disk))
+        return err_make(ERR_IO);
     CHECK(pthread_mutex_lock(&disk->lock) == 0);
     struct node *node = disk->open[file];
     leave(disk);
@@ -407,6 +420,8 @@ static struct err lossy_sync_file_system(void *self, int file)
     struct lossy *disk = self;
     (void)file;
     CHECK(disk->live != NULL);
+    if (is_broken(disk))
+        return err_make(ERR_IO);
     CHECK(nftw(disk->live, sync_one, WALK_FD_COUNT, FTW_PHYS) == 0);
     return ERR_NONE;
 }
@@ -486,6 +501,8 @@ static struct err lossy_dir_sync(void *self, const char *path)
 {
     struct lossy *disk = self;
     sync_wait();
+    if (is_broken(disk))
+        return err_make(ERR_IO);
     bool is_ours = enter(disk, path);
     if (is_ours)
         sync_names(disk, path);
