@@ -10,6 +10,8 @@ which its process saw it, which is all that is known of time. What a line says i
     end         txn how                             committed, aborted, or unknown to its producer
     read        reader topic partition offset value seen by a reader of committed records
     offset      group topic partition offset        a group's committed offset was this
+    commit      group topic partition offset        a member's commit was answered so
+    send_offset group topic partition offset txn    it is about to be committed in a transaction
     generation  group generation                    a member was in this generation
     marks       topic partition low high            log start and high watermark were these
     stored      pass topic partition offset value   what the log holds; value null: a marker
@@ -69,6 +71,10 @@ class History:
 
 def place(event):
     return event["topic"], event["partition"]
+
+
+def group_place(event):
+    return event["group"], event["topic"], event["partition"]
 
 
 def load(paths):
@@ -181,6 +187,28 @@ def nothing_goes_back(history):
     yield from never_back(history, "marks", ("topic", "partition"), "high")
 
 
+def aborted_offsets_are_hidden(history):
+    """No group was shown at an offset that only an aborted transaction has committed."""
+    sent = collections.defaultdict(set)
+    for event in history.ops["send_offset"]:
+        sent[group_place(event), event["offset"]].add(history.fates.get(event["txn"]))
+    for event in history.ops["offset"]:
+        if sent.get((group_place(event), event["offset"])) == {"aborted"}:
+            yield f"{group_place(event)} was shown at {event['offset']}, which was aborted"
+
+
+def commits_stay(history):
+    """In the end each group is where its answered commits have brought it, or further."""
+    last = {group_place(event): event["offset"] for event in history.ops["offset"]}
+    answered = list(history.ops["commit"])
+    answered += [event for event in history.ops["send_offset"]
+                 if history.fates.get(event["txn"]) == "committed"]
+    for event in answered:
+        if last.get(group_place(event), -1) < event["offset"]:
+            yield f"{group_place(event)} had committed {event['offset']}, and is at " \
+                  f"{last.get(group_place(event))}"
+
+
 def reads_are_equal(history):
     for kind in ("stored", "final"):
         passes = getattr(history, kind)
@@ -205,6 +233,7 @@ SAFETY = (
     offsets_are_contiguous,
     nothing_is_stored_twice,
     aborted_is_hidden,
+    aborted_offsets_are_hidden,
     nothing_goes_back,
 )
 # What holds only once all clients have finished what they were at.
@@ -212,6 +241,7 @@ COMPLETENESS = (
     transactions_are_whole,
     sources_are_used_once,
     readers_see_the_log,
+    commits_stay,
     reads_are_equal,
     something_happened,
 )

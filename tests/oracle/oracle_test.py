@@ -103,6 +103,21 @@ class OracleTest(unittest.TestCase):
             more += [seen(op, 2, "c", **{"pass": number}) for number in (1, 2)]
         self.assertIn("sources_are_used_once", self.judge(history() + more))
 
+    def test_offset_of_an_aborted_transaction_is_shown(self):
+        place = {"group": "h", "topic": "in", "partition": 0}
+        more = [{"op": "send_offset", **place, "offset": 7, "txn": "t2"},
+                {"op": "offset", **place, "offset": 7}]
+        self.assertEqual(self.judge(history() + more), {"aborted_offsets_are_hidden"})
+
+    def test_answered_commit_is_lost(self):
+        more = [{"op": "commit", "group": "g", "topic": "in", "partition": 0, "offset": 3}]
+        self.assertEqual(self.judge(history() + more), {"commits_stay"})
+
+    def test_offset_of_a_committed_transaction_is_lost(self):
+        more = [{"op": "send_offset", "group": "g", "topic": "in", "partition": 0, "offset": 3,
+                 "txn": "t1"}]
+        self.assertEqual(self.judge(history() + more), {"commits_stay"})
+
     def test_reader_missed_a_record(self):
         found = self.judge(self.without(op="read", value="a"))
         self.assertEqual(found, {"readers_see_the_log"})

@@ -99,18 +99,29 @@ static inline void coord_fixture_flush(struct coord_fixture *fixture)
     fixture_flush(&fixture->broker.base);
 }
 
-static inline void coord_fixture_init(struct coord_fixture *fixture)
+/* An empty disk and the usual configs; coord_fixture_begin opens it. */
+static inline void coord_fixture_setup(struct coord_fixture *fixture, uint64_t seed)
 {
     *fixture = (struct coord_fixture){0};
-    broker_fixture_init(&fixture->broker, 1);
+    broker_fixture_init(&fixture->broker, seed);
     broker_fixture_set(&fixture->broker, "group.initial.rebalance.delay.ms", "100");
     arena_init(&fixture->arena, 1 << 20);
+}
+
+static inline void coord_fixture_begin(struct coord_fixture *fixture)
+{
     coord_fixture_open(fixture);
     int64_t commit;
     topic_unref(broker_fixture_create(&fixture->broker, "events", 4, &commit));
     assert_true(err_is(coord_prepare(fixture->coord, &commit, NULL), ERR_AGAIN));
     coord_fixture_flush(fixture);
     assert_ok(coord_prepare(fixture->coord, &commit, NULL));
+}
+
+static inline void coord_fixture_init(struct coord_fixture *fixture)
+{
+    coord_fixture_setup(fixture, 1);
+    coord_fixture_begin(fixture);
 }
 
 static inline void coord_fixture_close(struct coord_fixture *fixture)
