@@ -9,7 +9,8 @@ which its process saw it, which is all that is known of time. What a line says i
     ack         topic partition offset value        its producer was told so
     end         txn how                             committed, aborted, or unknown to its producer
     read        reader topic partition offset value seen by a reader of committed records
-    offset      group topic partition offset        a group's committed offset was this
+    offset      group topic partition offset [since] a group's committed offset was this; it was
+                                                    asked for after so many lines of its file
     commit      group topic partition offset        a member's commit was answered so
     send_offset group topic partition offset txn    it is about to be committed in a transaction
     generation  group generation                    a member was in this generation
@@ -41,9 +42,9 @@ class History:
         self.final = {}
 
     def take(self, lines, name):
-        for line in lines:
+        for number, line in enumerate(lines):
             event = json.loads(line)
-            event["file"] = name
+            event["file"], event["line"] = name, number
             self.ops[event["op"]].append(event)
             if event["op"] == "send":
                 self.sent[event["value"]] = event
@@ -209,6 +210,18 @@ def commits_stay(history):
                   f"{last.get(group_place(event))}"
 
 
+def answered_commits_are_shown(history):
+    """Who asks after a commit was answered, by a clock that both share, is shown it or a later."""
+    answered = collections.defaultdict(list)
+    for event in history.ops["commit"]:
+        answered[event["file"], group_place(event)].append(event)
+    for event in history.ops["offset"]:
+        for commit in answered[event["file"], group_place(event)]:
+            if commit["line"] < event.get("since", 0) and commit["offset"] > event["offset"]:
+                yield f"{group_place(event)} had committed {commit['offset']}, and was shown at " \
+                      f"{event['offset']}"
+
+
 def reads_are_equal(history):
     for kind in ("stored", "final"):
         passes = getattr(history, kind)
@@ -234,6 +247,7 @@ SAFETY = (
     nothing_is_stored_twice,
     aborted_is_hidden,
     aborted_offsets_are_hidden,
+    answered_commits_are_shown,
     nothing_goes_back,
 )
 # What holds only once all clients have finished what they were at.

@@ -109,6 +109,17 @@ class OracleTest(unittest.TestCase):
                 {"op": "offset", **place, "offset": 7}]
         self.assertEqual(self.judge(history() + more), {"aborted_offsets_are_hidden"})
 
+    def test_answered_commit_is_not_shown(self):
+        place = {"group": "h", "topic": "in", "partition": 0}
+        lines = history()
+        more = [{"op": "offset", **place, "offset": 6, "since": len(lines)},
+                {"op": "commit", **place, "offset": 7},
+                {"op": "offset", **place, "offset": 6, "since": len(lines)},
+                {"op": "offset", **place, "offset": 7, "since": len(lines) + 3}]
+        self.assertEqual(self.judge(lines + more), set())
+        more[2]["since"] = len(lines) + 2
+        self.assertEqual(self.judge(lines + more), {"answered_commits_are_shown"})
+
     def test_answered_commit_is_lost(self):
         more = [{"op": "commit", "group": "g", "topic": "in", "partition": 0, "offset": 3}]
         self.assertEqual(self.judge(history() + more), {"commits_stay"})

@@ -28,7 +28,9 @@
 #define OUT_OF 1000 /* of which a chance is drawn */
 #define DEATH_CHANCE 4
 #define LEAVE_CHANCE 4
+#define STALE_CHANCE 30
 #define NOWHERE (-1)
+#define STALE (-1) /* a call's b: this must not be taken */
 
 enum state { STATE_OUT, STATE_JOINED, STATE_IN };
 
@@ -163,6 +165,18 @@ static void ask_commit(struct member *self, int32_t partition)
     link_send(&self->base.link);
 }
 
+/* What comes late from another thread of the same client: a commit of the generation before. */
+static void ask_stale_commit(struct member *self, int32_t partition)
+{
+    int64_t position = self->positions[partition];
+    self->positions[partition] = 0;
+    self->generation--;
+    ask_commit(self, partition);
+    self->generation++;
+    self->positions[partition] = position;
+    self->base.link.calls[self->base.link.call_count - 1].b = STALE;
+}
+
 /* Work on one of its partitions: where it stands, what is uncommitted, or more records. */
 static void read_on(struct member *self)
 {
@@ -210,6 +224,8 @@ static void member_act(struct sim_client *client)
         ask_sync(self);
     } else if (!world->is_peaceful && world_draw(world, OUT_OF) < LEAVE_CHANCE) {
         ask_leave(self);
+    } else if (!world->is_peaceful && world_draw(world, OUT_OF) < STALE_CHANCE) {
+        ask_stale_commit(self, (int32_t)world_draw(world, WORLD_PARTITION_COUNT));
     } else if (world_now_ms(world) - self->beat_ms >= BEAT_MS) {
         ask_heartbeat(self);
     } else {
@@ -324,6 +340,10 @@ static int16_t take(struct member *self, const struct call *call, struct reader 
     struct offset_commit_response response;
     assert_ok(offset_commit_response_decode(body, call->version, arena, &response));
     int16_t code = response.topics[0].partitions[0].error_code;
+    if (call->b == STALE && code == KAFKA_NONE)
+        world_fail(world_of(self), "%s: a commit of an older generation counts", self->base.name);
+    if (call->b == STALE && code == KAFKA_ILLEGAL_GENERATION)
+        return KAFKA_NONE; /* as it should be */
     if (code == KAFKA_NONE) {
         self->committed[call->a] = call->b;
         world_note(world_of(self),

@@ -6,7 +6,8 @@
  *
  * One request is on its way at a time; where the connection breaks it is asked again, as clients
  * do. Of a transaction that is given up nobody knows what became of it, unless its commit was
- * never asked for: then it was aborted.
+ * never asked for: then it was aborted. Where another instance took its place, the old one may
+ * still write: to no effect, as it was fenced.
  */
 #include "sim/clients.h"
 
@@ -24,13 +25,25 @@
 #define OFFSET_CHANCE 20
 #define END_CHANCE 30
 #define REPLACE_CHANCE 2
+#define ZOMBIE_CHANCE 20
+#define ZOMBIE 1 /* the b of a call */
 
 enum step { STEP_INIT, STEP_READY, STEP_OPEN };
 
 enum todo { TODO_NOTHING, TODO_ADD, TODO_WRITE, TODO_ADD_OFFSETS, TODO_OFFSET, TODO_END };
 
+/* An instance that was replaced amid a transaction and does not know it yet. */
+struct zombie {
+    bool is_there;
+    int64_t id;
+    int16_t epoch;
+    int64_t txn;
+    int32_t sequences[WORLD_PARTITION_COUNT];
+};
+
 struct transactional {
     struct sim_client base;
+    struct zombie zombie;
     bool is_version_2;
     enum step step;
     enum todo todo; /* asked for, or to be asked for again */
@@ -84,6 +97,14 @@ static void begin(struct transactional *self)
     memset(self->is_added, 0, sizeof self->is_added);
 }
 
+static void note_send(const struct transactional *self, int64_t number, int64_t txn)
+{
+    world_note(world_of(self),
+               "\"op\":\"send\",\"topic\":\"" WORLD_TOPIC "\",\"value\":\"%s-%lld\","
+               "\"txn\":\"%s.%lld\"",
+               self->base.name, (long long)number, self->base.name, (long long)txn);
+}
+
 static void plan_write(struct transactional *self)
 {
     struct world *world = world_of(self);
@@ -94,11 +115,7 @@ static void plan_write(struct transactional *self)
     bool must_add = !self->is_version_2 && !self->is_added[self->partition];
     self->todo = must_add ? TODO_ADD : TODO_WRITE;
     for (int32_t i = 0; i < self->count; i++)
-        world_note(world,
-                   "\"op\":\"send\",\"topic\":\"" WORLD_TOPIC "\",\"value\":\"%s-%lld\","
-                   "\"txn\":\"%s.%lld\"",
-                   self->base.name, (long long)self->first + i, self->base.name,
-                   (long long)self->txn);
+        note_send(self, self->first + i, self->txn);
 }
 
 static void plan_offset(struct transactional *self)
@@ -157,6 +174,26 @@ static void ask_add(struct transactional *self)
     struct writer *writer = ask(self, API_ADD_PARTITIONS_TO_TXN, 3);
     assert_ok(add_partitions_to_txn_request_encode(writer, 3, &request));
     link_send(&self->base.link);
+}
+
+static void send_as_zombie(struct transactional *self)
+{
+    struct buf buf;
+    buf_init(&buf, SIZE_MAX);
+    struct zombie *zombie = &self->zombie;
+    int32_t partition = (int32_t)world_draw(world_of(self), WORLD_PARTITION_COUNT);
+    const struct sim_batch_spec spec = {.name = self->base.name,
+                                        .first = self->number,
+                                        .count = 1,
+                                        .producer_id = zombie->id,
+                                        .epoch = zombie->epoch,
+                                        .sequence = zombie->sequences[partition],
+                                        .is_transactional = true};
+    note_send(self, self->number++, zombie->txn);
+    struct span bytes = sim_build_batch(world_of(self), &spec, &buf);
+    sim_send_produce(&self->base.link, self->base.name, self->is_version_2 ? 12 : 11, partition,
+                     bytes, ZOMBIE);
+    buf_deinit(&buf);
 }
 
 static void ask_write(struct transactional *self)
@@ -249,12 +286,25 @@ static void ask_todo(struct transactional *self)
     }
 }
 
+/* What is given up now may still be written to by who does not know. */
+static void become_zombie(struct transactional *self)
+{
+    if (self->step != STEP_OPEN || self->is_end_asked)
+        return;
+    self->zombie =
+        (struct zombie){.is_there = true, .id = self->id, .epoch = self->epoch, .txn = self->txn};
+    memcpy(self->zombie.sequences, self->sequences, sizeof self->sequences);
+    if (self->todo == TODO_WRITE) /* it may have come through */
+        self->zombie.sequences[self->partition] += self->count;
+}
+
 static void transactional_act(struct sim_client *client)
 {
     struct transactional *self = (struct transactional *)client;
     bool is_peaceful = world_of(self)->is_peaceful;
     if (!is_peaceful && self->step != STEP_INIT && chance(self, REPLACE_CHANCE)) {
         link_lose(&client->link); /* another instance, on a connection of its own */
+        become_zombie(self);
         give_up(self);
     }
     if (!link_is_idle(&client->link))
@@ -267,6 +317,10 @@ static void transactional_act(struct sim_client *client)
         return;
     if (self->step == STEP_READY)
         begin(self);
+    if (self->zombie.is_there && !is_peaceful && chance(self, ZOMBIE_CHANCE)) {
+        send_as_zombie(self);
+        return;
+    }
     if (self->todo == TODO_NOTHING)
         plan(self);
     ask_todo(self);
@@ -357,6 +411,10 @@ static bool is_lost(int16_t code)
 static void transactional_answer(struct link *link, const struct call *call, struct reader *body)
 {
     struct transactional *self = (struct transactional *)link;
+    if (call->api == API_PRODUCE && call->b == ZOMBIE) {
+        self->zombie.is_there = false; /* it heard what it is, whatever that was called */
+        return;
+    }
     int16_t code = take(self, call, body);
     if (sim_is_retriable(code))
         return;

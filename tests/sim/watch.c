@@ -16,6 +16,7 @@ struct watch {
     struct sim_client base;
     int64_t lows[WORLD_PARTITION_COUNT]; /* as last told */
     uint32_t turn;                       /* which group and partition come next */
+    int64_t since;                       /* so many lines there were when it last asked */
 };
 
 static void ask_end(struct watch *self, int32_t partition, int64_t which)
@@ -57,6 +58,7 @@ static void watch_act(struct sim_client *client)
     if (!link_is_idle(&client->link))
         return;
     int32_t partition = (int32_t)world_draw(world, WORLD_PARTITION_COUNT);
+    self->since = world->line_count;
     if (world_draw(world, 2) == 0) {
         ask_end(self, partition, world_draw(world, 4) == 0 ? EARLIEST : LATEST);
     } else {
@@ -94,8 +96,9 @@ static void take_offset(struct watch *self, const struct call *call, struct read
     if (told->error_code == KAFKA_NONE && told->committed_offset >= 0)
         world_note(link->world,
                    "\"op\":\"offset\",\"group\":\"%s\",\"topic\":\"" WORLD_TOPIC "\","
-                   "\"partition\":%lld,\"offset\":%lld",
-                   groups[call->b], (long long)call->a, (long long)told->committed_offset);
+                   "\"partition\":%lld,\"offset\":%lld,\"since\":%lld",
+                   groups[call->b], (long long)call->a, (long long)told->committed_offset,
+                   (long long)self->since);
 }
 
 static void watch_answer(struct link *link, const struct call *call, struct reader *body)

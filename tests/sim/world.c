@@ -222,6 +222,7 @@ void world_note(struct world *world, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
+    world->line_count++;
     (void)fputc('{', world->history);
     (void)vfprintf(world->history, format, arguments);
     (void)fputs("}\n", world->history);
