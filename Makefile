@@ -40,9 +40,10 @@ unit: build ## Unit tests alone
 integration: build ## The built binary, driven from outside
 	@ctest --test-dir $(B) -L integration -j $(JOBS)
 
-sim: build ## A fault at every sync and write of a broker's life, and transactions, for SEEDS seeds
+sim: build ## Faults at every sync and write, transactions, whole servers, for SEEDS seeds
 	@SIM_SEED=1000 SIM_SEEDS=$(SEEDS) $(B)/tests/crash_test
 	@SIM_SEED=1000 SIM_SEEDS=$(SEEDS) $(B)/tests/transactions_sim
+	@python3 tests/sim/run.py --binary $(B)/tests/server_sim --first 1000 --seeds $(SEEDS)
 
 crash: build deps-interop ## KILLS kills under real clients; the same where a kill loses what was not synced
 	@python3 tests/crash/run.py --binary $(B)/headrace --kills $(KILLS) --seed $(CRASH_SEED)

@@ -14,6 +14,7 @@ which its process saw it, which is all that is known of time. What a line says i
     commit      group topic partition offset        a member's commit was answered so
     send_offset group topic partition offset txn    it is about to be committed in a transaction
     generation  group generation                    a member was in this generation
+    owns        group generation member topic partition  it was given the partition then
     marks       topic partition low high            log start and high watermark were these
     stored      pass topic partition offset value   what the log holds; value null: a marker
     final       pass topic partition offset value   what a reader of committed records gets of it
@@ -222,6 +223,15 @@ def answered_commits_are_shown(history):
                       f"{event['offset']}"
 
 
+def partitions_have_one_owner(history):
+    """Of a group's generation, each partition belongs to one member."""
+    owners = {}
+    for event in history.ops["owns"]:
+        where = (*group_place(event), event["generation"])
+        if owners.setdefault(where, event["member"]) != event["member"]:
+            yield f"{where} belongs to {owners[where]} and to {event['member']}"
+
+
 def reads_are_equal(history):
     for kind in ("stored", "final"):
         passes = getattr(history, kind)
@@ -248,6 +258,7 @@ SAFETY = (
     aborted_is_hidden,
     aborted_offsets_are_hidden,
     answered_commits_are_shown,
+    partitions_have_one_owner,
     nothing_goes_back,
 )
 # What holds only once all clients have finished what they were at.

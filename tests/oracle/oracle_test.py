@@ -120,6 +120,13 @@ class OracleTest(unittest.TestCase):
         more[2]["since"] = len(lines) + 2
         self.assertEqual(self.judge(lines + more), {"answered_commits_are_shown"})
 
+    def test_partition_with_two_owners(self):
+        owns = {"op": "owns", "group": "g", "topic": "in", "partition": 0, "generation": 1}
+        more = [{**owns, "member": "m"}, {**owns, "generation": 2, "member": "n"}]
+        self.assertEqual(self.judge(history() + more), set())
+        more[1]["generation"] = 1
+        self.assertEqual(self.judge(history() + more), {"partitions_have_one_owner"})
+
     def test_answered_commit_is_lost(self):
         more = [{"op": "commit", "group": "g", "topic": "in", "partition": 0, "offset": 3}]
         self.assertEqual(self.judge(history() + more), {"commits_stay"})

@@ -17,6 +17,12 @@ struct sim_client *sim_client_make(struct world *world, size_t size, const char 
     return client;
 }
 
+void sim_client_retire(struct sim_client *client)
+{
+    client->is_retired = true;
+    link_lose(&client->link);
+}
+
 void sim_client_destroy(struct sim_client *client)
 {
     if (client == NULL)

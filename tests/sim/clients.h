@@ -14,6 +14,7 @@
 struct sim_client {
     struct link link;
     char name[16];
+    bool is_retired; /* it died without a word and never comes back */
     /* Does the next thing, if there is one now. In peace: no new work, only what is to be ended. */
     void (*act)(struct sim_client *client);
     /* In peace: whether all is ended. */
@@ -36,6 +37,9 @@ struct sim_client *watch_create(struct world *world);
 /* One who reads each partition whole and notes it under that pass, once it is told so. */
 struct sim_client *auditor_create(struct world *world);
 void auditor_begin(struct sim_client *client, int pass);
+
+/* Its process dies; what it held must be taken from it. Its name never comes back. */
+void sim_client_retire(struct sim_client *client);
 
 /* NULL is ignored. */
 void sim_client_destroy(struct sim_client *client);

@@ -259,6 +259,10 @@ static void take_assignment(struct member *self, struct span given)
         self->owns[given.data[i]] = true;
         self->positions[given.data[i]] = NOWHERE;
         self->ends[given.data[i]] = INT64_MAX; /* not known yet */
+        world_note(world_of(self),
+                   "\"op\":\"owns\",\"group\":\"" GROUP "\",\"generation\":%d,\"member\":\"%s\","
+                   "\"topic\":\"" WORLD_TOPIC "\",\"partition\":%d",
+                   self->generation, self->id, given.data[i]);
     }
 }
 
@@ -377,6 +381,8 @@ static void member_lost(struct link *link)
 static bool member_is_done(const struct sim_client *client)
 {
     const struct member *self = (const struct member *)client;
+    if (client->is_retired)
+        return true;
     bool is_done = self->state == STATE_IN;
     for (int i = 0; i < WORLD_PARTITION_COUNT; i++) {
         bool is_read = self->positions[i] != NOWHERE && self->positions[i] >= self->ends[i] &&

@@ -172,7 +172,7 @@ static bool producer_is_done(const struct sim_client *client)
     uint32_t left = 0;
     for (int i = 0; i < WORLD_PARTITION_COUNT; i++)
         left += self->lanes[i].count;
-    return left == 0;
+    return client->is_retired || left == 0;
 }
 
 struct sim_client *producer_create(struct world *world, int index)

@@ -21,11 +21,13 @@
 #define TURN_COUNT 260
 #define PEACE_TURN_COUNT_MAX 40000
 #define CALM_TURN_COUNT 400 /* all must be done for so long */
+#define PEACE_MS 20000      /* beyond sessions and transactions' time */
 
 struct sim {
     struct world *world;
     struct sim_client *clients[SIM_CLIENT_COUNT_MAX];
     uint32_t count;
+    uint32_t mortal_count; /* the first of them may die for ever */
     struct sim_client *auditor;
 };
 
@@ -44,6 +46,7 @@ static void make_clients(struct sim *sim)
         add(sim, transactional_create(world, i, world_draw(world, 2) == 0));
     for (int i = 0; i < MEMBER_COUNT; i++)
         add(sim, member_create(world, i));
+    sim->mortal_count = sim->count;
     add(sim, watch_create(world));
     sim->auditor = auditor_create(world);
     add(sim, sim->auditor);
@@ -54,7 +57,8 @@ static void turn(struct sim *sim)
 {
     for (uint32_t i = 1 + world_draw(sim->world, 4); i > 0; i--) {
         struct sim_client *client = sim->clients[world_draw(sim->world, sim->count)];
-        client->act(client);
+        if (!client->is_retired)
+            client->act(client);
     }
     world_turn(sim->world);
 }
@@ -87,7 +91,9 @@ static bool is_done(const struct sim *sim)
 static void calm_down(struct sim *sim)
 {
     uint32_t calm = 0;
-    for (uint32_t i = 0; calm < CALM_TURN_COUNT; i++) {
+    int64_t begin_ms = world_now_ms(sim->world);
+    for (uint32_t i = 0; calm < CALM_TURN_COUNT || world_now_ms(sim->world) - begin_ms < PEACE_MS;
+         i++) {
         turn(sim);
         calm = is_done(sim) ? calm + 1 : 0;
         for (uint32_t j = 0; j < sim->count && i == PEACE_TURN_COUNT_MAX; j++) {
@@ -111,6 +117,7 @@ static void run(uint64_t seed, FILE *history)
     for (int i = 0; i < LIFE_COUNT; i++)
         live(&sim);
     world_make_peace(sim.world);
+    sim_client_retire(sim.clients[world_draw(sim.world, sim.mortal_count)]);
     calm_down(&sim);
     audit(&sim, 1);
     world_restart(sim.world, world_draw(sim.world, 2) == 0 ? FATE_RESTART : FATE_KILL);

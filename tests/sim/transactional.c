@@ -38,7 +38,6 @@ struct zombie {
     int64_t id;
     int16_t epoch;
     int64_t txn;
-    int32_t sequences[WORLD_PARTITION_COUNT];
 };
 
 struct transactional {
@@ -187,7 +186,7 @@ static void send_as_zombie(struct transactional *self)
                                         .count = 1,
                                         .producer_id = zombie->id,
                                         .epoch = zombie->epoch,
-                                        .sequence = zombie->sequences[partition],
+                                        .sequence = (int32_t)world_draw(world_of(self), 6),
                                         .is_transactional = true};
     note_send(self, self->number++, zombie->txn);
     struct span bytes = sim_build_batch(world_of(self), &spec, &buf);
@@ -293,9 +292,6 @@ static void become_zombie(struct transactional *self)
         return;
     self->zombie =
         (struct zombie){.is_there = true, .id = self->id, .epoch = self->epoch, .txn = self->txn};
-    memcpy(self->zombie.sequences, self->sequences, sizeof self->sequences);
-    if (self->todo == TODO_WRITE) /* it may have come through */
-        self->zombie.sequences[self->partition] += self->count;
 }
 
 static void transactional_act(struct sim_client *client)
@@ -444,7 +440,7 @@ static void transactional_lost(struct link *link)
 static bool transactional_is_done(const struct sim_client *client)
 {
     const struct transactional *self = (const struct transactional *)client;
-    return self->step == STEP_READY;
+    return client->is_retired || self->step == STEP_READY;
 }
 
 struct sim_client *transactional_create(struct world *world, int index, bool is_version_2)

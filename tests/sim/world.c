@@ -190,7 +190,7 @@ static void work(struct world *world)
 
 static void pass_time(struct world *world)
 {
-    bool is_long = world_draw(world, 40) == 0;
+    bool is_long = world_draw(world, world->is_peaceful ? 12 : 40) == 0;
     world->server.coord.broker.base.time.now_ms +=
         is_long ? LONG_TIME_MS : 1 + world_draw(world, TIME_STEP_MS_MAX);
 }
