@@ -325,18 +325,37 @@ static void log_deleted_and_made_again_without_memory_is_there_once(void **state
     assert_true(fail_each(replace_attempt, NULL) > 5);
 }
 
-static bool truncate_attempt(void *context, uint32_t count)
+/* A log of 24 records in several segments, all of them durable. */
+static struct log *prepare_cut(struct fixture *fixture, const struct log_setup *setup)
+{
+    fixture_init(fixture, 1);
+    fixture_open(fixture);
+    struct log *log = fixture_log_with(fixture, setup);
+    for (int i = 0; i < 8; i++)
+        fixture_append(fixture, log, 3);
+    fixture_flush(fixture);
+    return log;
+}
+
+/* The log ends at `end`, or before the append that follows a truncation, and holds what it says. */
+static void check_cut(struct fixture *fixture, const struct log_setup *setup, int64_t end)
+{
+    fixture_crash(fixture, MEM_DISK_LOSE_ALL);
+    struct log *log = fixture_log_with(fixture, setup);
+    assert_int_equal(log_end_offset(log), end);
+    assert_int_equal(fixture_check_log(log, end, 1000), end);
+    log_unref(log);
+    fixture_close(fixture);
+    fixture_deinit(fixture);
+}
+
+static bool truncate_without_memory(void *context, uint32_t count)
 {
     struct fixture fixture;
     struct log_setup setup = small_setup(0);
     uint64_t ticket;
     (void)context;
-    fixture_init(&fixture, count);
-    fixture_open(&fixture);
-    struct log *log = fixture_log_with(&fixture, &setup);
-    for (int i = 0; i < 8; i++)
-        fixture_append(&fixture, log, 3);
-    fixture_flush(&fixture);
+    struct log *log = prepare_cut(&fixture, &setup);
     fail_alloc_arm(count);
     struct err cut = log_truncate(log, 15, &fixture.diag);
     struct err moved = log_delete_records(log, 6, &ticket, &fixture.diag);
@@ -350,20 +369,73 @@ static bool truncate_attempt(void *context, uint32_t count)
     int64_t end = log_end_offset(log);
     assert_int_equal(fixture_check_log(log, end, 1000), end);
     log_unref(log);
-    fixture_crash(&fixture, MEM_DISK_LOSE_ALL);
-    log = fixture_log_with(&fixture, &setup);
-    assert_int_equal(log_end_offset(log), end);
-    assert_int_equal(fixture_check_log(log, end, 1000), end);
-    log_unref(log);
-    fixture_close(&fixture);
-    fixture_deinit(&fixture);
+    check_cut(&fixture, &setup, end);
     return has_failed;
 }
 
 static void truncation_without_memory_leaves_the_log_as_it_was(void **state)
 {
     (void)state;
-    assert_true(fail_each(truncate_attempt, NULL) > 2);
+    assert_true(fail_each(truncate_without_memory, NULL) > 2);
+}
+
+/* Refused, the log goes on as it was. Begun and failed, the store is offline: it cannot be said
+ * where the log ends, and the next start decides it. */
+static bool truncate_on_a_bad_disk(void *context, uint32_t count)
+{
+    struct fixture fixture;
+    struct log_setup setup = small_setup(0);
+    (void)context;
+    struct log *log = prepare_cut(&fixture, &setup);
+    mem_disk_fail(fixture.disk, MEM_DISK_ALL, count);
+    struct err err = log_truncate(log, 15, &fixture.diag);
+    bool has_failed = mem_disk_has_failed(fixture.disk);
+    mem_disk_fail(fixture.disk, 0, 0);
+    int64_t end = log_end_offset(log);
+    if (!store_is_offline(fixture.store)) {
+        assert_int_equal(end, err_failed(err) ? 24 : 15);
+        fixture_append(&fixture, log, 2);
+        fixture_flush(&fixture);
+        end += 2;
+        assert_int_equal(fixture_check_log(log, end, 1000), end);
+        log_unref(log);
+        check_cut(&fixture, &setup, end);
+        return has_failed;
+    }
+    assert_true(err_is(err, ERR_OFFLINE));
+    log_unref(log);
+    fixture_crash(&fixture, MEM_DISK_LOSE_ALL);
+    log = fixture_log_with(&fixture, &setup);
+    end = log_end_offset(log);
+    assert_true(end >= 15 && end <= 24);
+    assert_false(log_damage(log, NULL));
+    log_unref(log);
+    check_cut(&fixture, &setup, end);
+    return has_failed;
+}
+
+static void truncation_on_a_bad_disk_is_refused_or_final(void **state)
+{
+    (void)state;
+    assert_true(fail_each(truncate_on_a_bad_disk, NULL) >= 5);
+}
+
+static void truncation_on_a_full_disk_is_refused_and_the_log_goes_on(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct log_setup setup = small_setup(0);
+    struct log *log = prepare_cut(&fixture, &setup);
+    mem_disk_set_full(fixture.disk, true);
+    assert_true(err_is(log_truncate(log, 15, &fixture.diag), ERR_NO_SPACE));
+    mem_disk_set_full(fixture.disk, false);
+    assert_false(store_is_offline(fixture.store));
+    assert_int_equal(log_end_offset(log), 24);
+    fixture_append(&fixture, log, 2);
+    fixture_flush(&fixture);
+    assert_int_equal(fixture_check_log(log, 26, 1000), 26);
+    log_unref(log);
+    check_cut(&fixture, &setup, 26);
 }
 
 int main(void)
@@ -374,6 +446,8 @@ int main(void)
         cmocka_unit_test(any_one_failing_allocation_of_an_end_makes_it_an_unclean_one),
         cmocka_unit_test(log_deleted_and_made_again_without_memory_is_there_once),
         cmocka_unit_test(truncation_without_memory_leaves_the_log_as_it_was),
+        cmocka_unit_test(truncation_on_a_bad_disk_is_refused_or_final),
+        cmocka_unit_test(truncation_on_a_full_disk_is_refused_and_the_log_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
