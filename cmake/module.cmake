@@ -34,7 +34,7 @@ function(headrace_test file label)
     get_filename_component(test_name ${file} NAME_WE)
     add_executable(${test_name} ${file})
     target_include_directories(${test_name} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
-    target_link_libraries(${test_name} PRIVATE ${ARGN} PkgConfig::CMOCKA)
+    target_link_libraries(${test_name} PRIVATE ${ARGN} hr_fail_alloc PkgConfig::CMOCKA)
     set_target_properties(${test_name} PROPERTIES
         RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
     add_test(NAME ${test_name} COMMAND ${test_name})

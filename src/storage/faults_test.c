@@ -145,6 +145,43 @@ static void W7_pages_that_only_look_written_are_not_believed(void **state)
     }
 }
 
+/* Begins with a store whose last sync failed, and lets the count-th open of its next start fail. */
+static bool start_after_failed_sync(void *context, uint32_t count)
+{
+    bool is_durable[LIAR_COUNT] = {false};
+    struct fixture fixture;
+    struct store_flush_result result;
+    (void)context;
+    fixture_init(&fixture, count);
+    fixture_open(&fixture);
+    use_liars(&fixture, is_durable);
+    mem_disk_fail(fixture.disk, MEM_DISK_SYNC, 1);
+    assert_true(err_is(store_flush_step(fixture.store, &result, &fixture.diag), ERR_OFFLINE));
+    store_abandon(fixture.store);
+    mem_disk_crash(fixture.disk, MEM_DISK_LOSE_NONE);
+    mem_disk_fail(fixture.disk, MEM_DISK_OPEN, count);
+    struct err err = store_open(&fixture.options, &fixture.store, &fixture.diag);
+    bool has_failed = mem_disk_has_failed(fixture.disk);
+    mem_disk_fail(fixture.disk, 0, 0);
+    if (err_failed(err))
+        fixture_open(&fixture);
+    use_liars(&fixture, is_durable);
+    fixture_flush(&fixture);
+    for (int i = 0; i < LIAR_COUNT; i++)
+        is_durable[i] = true;
+    fixture_crash(&fixture, MEM_DISK_LOSE_ALL);
+    use_liars(&fixture, is_durable);
+    store_abandon(fixture.store);
+    fixture_deinit(&fixture);
+    return has_failed;
+}
+
+static void W7_mark_that_cannot_be_looked_for_refuses_the_start(void **state)
+{
+    (void)state;
+    assert_true(fail_each(start_after_failed_sync, NULL) >= 3);
+}
+
 static void full_disk_refuses_writes_serves_reads_and_recovers(void **state)
 {
     (void)state;
@@ -427,6 +464,7 @@ int main(void)
         cmocka_unit_test(W1_failed_cut_back_is_written_over),
         cmocka_unit_test(W7_failed_sync_takes_the_store_offline_for_good),
         cmocka_unit_test(W7_pages_that_only_look_written_are_not_believed),
+        cmocka_unit_test(W7_mark_that_cannot_be_looked_for_refuses_the_start),
         cmocka_unit_test(full_disk_refuses_writes_serves_reads_and_recovers),
         cmocka_unit_test(file_gone_before_its_flush_is_told_to_the_owner_once),
         cmocka_unit_test(flush_without_descriptors_rests_reports_once_and_goes_on),

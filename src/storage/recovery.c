@@ -117,6 +117,11 @@ static struct err visit_snapshot(struct recovery *recovery)
         struct buf state;
         buf_init(&state, SNAPSHOT_SIZE_MAX);
         struct err err = snapshot_read(log, log->checkpoint.snapshot_offset, &state, NULL);
+        if (err_is(err, ERR_NO_MEMORY) || err_is(err, ERR_LIMIT)) { /* it may be fine */
+            buf_deinit(&state);
+            return diag_wrap(recovery->diag, err, "cannot read the producer snapshot of %s",
+                             log->name);
+        }
         if (err_failed(err)) {
             buf_deinit(&state);
             store_report(log->store,

@@ -123,89 +123,102 @@ struct err log_delete_records(struct log *log, int64_t offset, uint64_t *ticket,
     return ERR_NONE;
 }
 
-/* What the last segment looks like when it ends at `end`: read again from its begin. */
-static struct err rescan(struct log *log, struct segment *segment, int64_t end, struct diag *diag)
+/* A truncation, made ready before anything changes. */
+struct cut {
+    int64_t offset;
+    uint32_t keep;            /* segments */
+    struct cached_file *file; /* the last one's */
+    struct segment *fresh;    /* what it looks like when it ends at the offset */
+    bool is_begun;            /* the manifest says so: there is no way back */
+};
+
+static void cut_release(struct log *log, struct cut *cut)
 {
-    struct log_place place = {.segment = segment, .limit = segment->facts.size};
-    TRY(segment_open(log, segment, place.limit, &place.file));
-    struct segment *fresh = segment_create(segment->facts.base_offset);
-    struct err err = fresh == NULL ? err_make(ERR_NO_MEMORY) : ERR_NONE;
-    struct peek peek;
-    peek_init(&peek, log->store->options.files, place.file->file, 0, place.limit);
-    while (!err_failed(err) && peek.position < place.limit) {
-        struct batch_header header;
-        err = peek_next(&peek, &header);
-        if (err_failed(err) || header.base_offset >= end)
-            break;
-        if (batch_last_offset(&header) >= end)
-            err = diag_fail(diag, ERR_RANGE, "offset %lld of %s lies inside a batch",
-                            (long long)end, log->name);
-        if (!err_failed(err))
-            err = index_reserve(&fresh->index);
-        if (!err_failed(err))
-            segment_add(fresh, &header, log->config.index_interval_size);
-    }
-    if (!err_failed(err)) {
-        index_deinit(&segment->index);
-        segment->facts = fresh->facts;
-        segment->index = fresh->index;
-        index_init(&fresh->index);
-    }
-    if (fresh != NULL)
-        segment_unref(log, fresh);
-    file_cache_unref(place.file);
-    return err;
+    if (cut->fresh != NULL)
+        segment_unref(log, cut->fresh);
+    file_cache_unref(cut->file);
 }
 
-/* W6: the manifest first, so that a crash in between brings back only what was not answered. */
-static struct err truncate_locked(struct log *log, int64_t offset, struct diag *diag)
+/* Reads the last segment that stays again from its begin. */
+static struct err prepare_cut(struct log *log, struct cut *cut, struct diag *diag)
 {
-    const struct os_files *files = log->store->options.files;
     struct segment_list *list = &log->segments;
-    const struct manifest_entry entry = {
-        .kind = MANIFEST_TRUNCATE, .id = log->id, .offset = offset};
-    uint32_t keep = list->count;
-    log->cut_count++;
-    while (keep > 1 && list->items[keep - 1]->facts.base_offset >= offset)
-        keep--;
-    struct segment *last = list->items[keep - 1];
-    TRY(rescan(log, last, offset, diag));
-    TRY(manifest_append(&log->store->manifest, &entry, NULL));
-    struct err err = manifest_sync(&log->store->manifest);
-    while (list->count > keep) {
+    cut->keep = list->count;
+    while (cut->keep > 1 && list->items[cut->keep - 1]->facts.base_offset >= cut->offset)
+        cut->keep--;
+    struct segment *last = list->items[cut->keep - 1];
+    TRY(segment_open(log, last, last->facts.size, &cut->file));
+    cut->fresh = segment_create(last->facts.base_offset);
+    if (cut->fresh == NULL)
+        return err_make(ERR_NO_MEMORY);
+    struct peek peek;
+    peek_init(&peek, log->store->options.files, cut->file->file, 0, last->facts.size);
+    while (peek.position < last->facts.size) {
+        struct batch_header header;
+        TRY(peek_next(&peek, &header));
+        if (header.base_offset >= cut->offset)
+            break;
+        if (batch_last_offset(&header) >= cut->offset)
+            return diag_fail(diag, ERR_RANGE, "offset %lld of %s lies inside a batch",
+                             (long long)cut->offset, log->name);
+        TRY(index_reserve(&cut->fresh->index));
+        segment_add(cut->fresh, &header, log->config.index_interval_size);
+    }
+    return ERR_NONE;
+}
+
+/* Moves the log's numbers down to the cut, and lets the segments behind it go. */
+static void apply_cut(struct log *log, const struct cut *cut)
+{
+    struct segment_list *list = &log->segments;
+    struct segment *last = list->items[cut->keep - 1];
+    while (list->count > cut->keep) {
         struct segment *dropped = list->items[--list->count];
         segment_remove_files(log, dropped);
         segment_unref(log, dropped);
     }
+    index_deinit(&last->index);
+    last->facts = cut->fresh->facts;
+    last->index = cut->fresh->index;
+    index_init(&cut->fresh->index);
     last->state = SEGMENT_ACTIVE;
     last->size_synced = last->size_allocated = 0;
-    epochs_cut_end(&log->epochs, offset);
+    epochs_cut_end(&log->epochs, cut->offset);
     log->bounds.end =
         last->facts.next_offset > log->bounds.start ? last->facts.next_offset : log->bounds.start;
     if (log->bounds.durable > log->bounds.end)
         log->bounds.durable = log->bounds.end;
     log->flush.durable_base = -1;
-    log_lower_compaction(log, offset);
+    log_lower_compaction(log, cut->offset);
     log->bounds.size = 0;
     for (uint32_t i = 0; i < list->count; i++)
         log->bounds.size += list->items[i]->facts.size;
-    if (log->checkpoint.offset > offset)
+    if (log->checkpoint.offset > cut->offset)
         log->checkpoint =
             (struct log_checkpoint){.offset = last->facts.base_offset,
                                     .snapshot_offset = -1,
                                     .facts = {.base_offset = last->facts.base_offset,
                                               .next_offset = last->facts.base_offset}};
-    struct cached_file *file;
-    if (!err_failed(err))
-        err = segment_open(log, last, last->facts.size, &file);
-    if (err_failed(err))
-        return err;
-    err = file_truncate(files, file->file, last->facts.size);
-    if (!err_failed(err))
-        err = file_sync(files, file->file);
-    file_cache_unref(file);
+}
+
+/* W6: the manifest first, so that a crash in between brings back only what was not answered. */
+static struct err truncate_locked(struct log *log, struct cut *cut, struct diag *diag)
+{
+    const struct os_files *files = log->store->options.files;
+    const struct manifest_entry entry = {
+        .kind = MANIFEST_TRUNCATE, .id = log->id, .offset = cut->offset};
+    TRY(prepare_cut(log, cut, diag));
+    TRY(manifest_append(&log->store->manifest, &entry, NULL));
+    cut->is_begun = true;
+    log->cut_count++;
+    struct err err = manifest_sync(&log->store->manifest);
+    apply_cut(log, cut);
+    TRY(err);
+    struct segment *last = segments_last(&log->segments);
+    TRY(file_truncate(files, cut->file->file, last->facts.size));
+    TRY(file_sync(files, cut->file->file));
     last->size_synced = last->facts.size;
-    return err;
+    return ERR_NONE;
 }
 
 /* Whether a log that ended at the offset would go on in a compacted segment: recovery, which takes
@@ -231,11 +244,11 @@ struct err log_truncate(struct log *log, int64_t offset, struct diag *diag)
     if (!err_failed(err) && offset < log->bounds.end && is_compacted_at(log, offset))
         err = diag_fail(diag, ERR_RANGE, "offset %lld of %s lies in what was compacted",
                         (long long)offset, log->name);
+    struct cut cut = {.offset = offset};
     if (!err_failed(err) && offset < log->bounds.end)
-        err = truncate_locked(log, offset, diag);
+        err = truncate_locked(log, &cut, diag);
+    cut_release(log, &cut);
     os_mutex_unlock(&log->lock);
-    bool is_final = err_failed(err) && !err_is(err, ERR_RANGE) && !err_is(err, ERR_BUSY) &&
-                    !err_is(err, ERR_OFFLINE) && !err_is(err, ERR_CLOSED) &&
-                    !err_is(err, ERR_NO_MEMORY) && !err_is(err, ERR_CORRUPT);
+    bool is_final = err_failed(err) && cut.is_begun;
     return is_final ? store_fail_sync(log->store, log->name, err, diag) : err;
 }

@@ -88,6 +88,8 @@ static struct err read_file(const struct os_files *files, int file, struct buf *
     int64_t size;
     size_t done;
     TRY(file_size(files, file, &size));
+    if (size < 0 || (uint64_t)size >= SNAPSHOT_SIZE_MAX) /* nobody wrote that */
+        return err_make(ERR_CORRUPT);
     TRY(buf_reserve(out, (size_t)size + 1));
     TRY(file_read_at(files, file, out->data, (size_t)size, 0, &done));
     out->size = done;

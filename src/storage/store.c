@@ -271,17 +271,20 @@ static struct err check_manifest(struct store *store, struct diag *diag)
                      store->dir, found);
 }
 
-/* Lets the reader of the tails know, W7. */
-static void look_for_mark(struct store *store)
+/* Lets the reader of the tails know, W7. Where it cannot be said, nothing is to be believed. */
+static struct err look_for_mark(struct store *store, struct diag *diag)
 {
     char path[STORE_PATH_SIZE];
     int file;
     store_path(store, path, "sync-failed");
     struct err err = file_open(store->options.files, path, OS_FILE_READ, &file);
+    if (err_is(err, ERR_NOT_FOUND))
+        return ERR_NONE;
     if (err_failed(err))
-        return;
+        return diag_wrap(diag, err, "cannot open %s", path);
     file_close(store->options.files, file);
     store->distrusts_pages = true;
+    return ERR_NONE;
 }
 
 /* Everything that is left of directories on their way out. */
@@ -325,7 +328,7 @@ static struct err open_all(struct store *store, struct diag *diag)
     TRY(take_lock(store, diag));
     TRY(check_format(store, diag));
     TRY(check_manifest(store, diag));
-    look_for_mark(store);
+    TRY(look_for_mark(store, diag));
     const struct manifest_setup setup = {.files = store->options.files,
                                          .dir = store->dir,
                                          .distrusts_pages = store->distrusts_pages,

@@ -197,6 +197,7 @@ static inline struct err model_try_append(struct model *model, int producer, con
     if (producer >= 0)
         options.base_sequence = model->producers[producer].sequence;
     buf_init(&buf, 1 << 20);
+    fail_alloc_pause();
     batch_build_begin(&builder, &options, &buf);
     for (int i = 0; i < count; i++) {
         char text[16];
@@ -217,6 +218,7 @@ static inline struct err model_try_append(struct model *model, int producer, con
     struct span batch;
     struct batch_header header;
     assert_ok(batch_build_end(&builder, &batch, &header));
+    fail_alloc_resume();
     struct err err = model_append_built(model, records, batch, &header);
     buf_deinit(&buf);
     return err;
@@ -239,8 +241,10 @@ static inline struct err model_try_mark(struct model *model, int producer, bool 
     struct batch_header header;
     struct batch_options options = model_options(model, producer);
     buf_init(&buf, 1000);
+    fail_alloc_pause();
     assert_ok(batch_build_marker(&options, is_commit ? CONTROL_COMMIT : CONTROL_ABORT, 0,
                                  model->base.time.now_ms, &buf, &batch));
+    fail_alloc_resume();
     assert_int_equal(batch_parse(batch, &header), BATCH_FINE);
     const struct model_record record = {.kind = is_commit ? MODEL_COMMIT : MODEL_ABORT,
                                         .key = -1,

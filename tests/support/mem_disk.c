@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "support/fail_alloc.h"
 
 #define SECTOR_SIZE 512
 #define FILE_COUNT_MAX 4096
@@ -72,10 +73,20 @@ static uint64_t next_random(struct mem_disk *disk)
     return disk->random;
 }
 
+/* The disk's own memory, which is not the program's: no countdown counts it. */
+static void *disk_realloc(void *memory, size_t size)
+{
+    fail_alloc_pause();
+    void *moved = realloc(memory, size);
+    fail_alloc_resume();
+    CHECK(moved != NULL);
+    return moved;
+}
+
 static struct inode *make_inode(struct mem_disk *disk, bool is_dir)
 {
-    struct inode *inode = calloc(1, sizeof *inode);
-    CHECK(inode != NULL);
+    struct inode *inode = disk_realloc(NULL, sizeof *inode);
+    *inode = (struct inode){0};
     inode->is_dir = is_dir;
     inode->next = disk->all;
     disk->all = inode;
@@ -88,8 +99,7 @@ static void resize(struct bytes *bytes, size_t size)
         size_t capacity = bytes->capacity == 0 ? 4096 : bytes->capacity;
         while (capacity < size)
             capacity *= 2;
-        bytes->data = realloc(bytes->data, capacity);
-        CHECK(bytes->data != NULL);
+        bytes->data = disk_realloc(bytes->data, capacity);
         bytes->capacity = capacity;
     }
     if (size > bytes->size)
@@ -107,8 +117,7 @@ static void copy_bytes(struct bytes *to, const struct bytes *from)
 static void copy_names(struct names *to, const struct names *from)
 {
     free(to->items);
-    to->items = calloc(from->count + 1, sizeof *to->items);
-    CHECK(to->items != NULL);
+    to->items = disk_realloc(NULL, (from->count + 1) * sizeof *to->items);
     if (from->count != 0)
         memcpy(to->items, from->items, from->count * sizeof *to->items);
     to->count = from->count;
@@ -130,8 +139,8 @@ static void put_name(struct names *names, const char *text, struct inode *inode)
         there->inode = inode;
         return;
     }
-    names->items = realloc(names->items, (names->count + 1) * sizeof *names->items);
-    CHECK(names->items != NULL && strlen(text) < NAME_SIZE);
+    names->items = disk_realloc(names->items, (names->count + 1) * sizeof *names->items);
+    CHECK(strlen(text) < NAME_SIZE);
     struct name *name = &names->items[names->count++];
     (void)snprintf(name->text, sizeof name->text, "%s", text);
     name->inode = inode;

@@ -17,6 +17,7 @@
 #include "base/check.h"
 #include "record/build.h"
 #include "storage/storage.h"
+#include "support/fail_alloc.h"
 #include "support/mem_disk.h"
 
 /* A clock that stands still until it is told otherwise. */
@@ -161,6 +162,7 @@ static inline struct err fixture_append_at(struct fixture *fixture, struct log *
     options.base_offset = log_end_offset(log);
     options.leader_epoch = store_leader_epoch(fixture->store);
     struct batch_builder builder;
+    fail_alloc_pause();
     batch_build_begin(&builder, &options, &buf);
     for (int32_t i = 0; i < record_count; i++) {
         memset(value, (int)((options.base_offset + i) % 251), value_size);
@@ -171,6 +173,7 @@ static inline struct err fixture_append_at(struct fixture *fixture, struct log *
     struct span batch;
     struct batch_header header;
     assert_ok(batch_build_end(&builder, &batch, &header));
+    fail_alloc_resume();
     diag_clear(&fixture->diag);
     struct err err = log_append(log, batch, &header, &fixture->diag);
     buf_deinit(&buf);
