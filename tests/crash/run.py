@@ -12,19 +12,15 @@ DIR.
 
 import argparse
 import json
-import os
 import pathlib
 import random
-import shutil
-import struct
-import subprocess
 import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-sys.path.insert(0, str(ROOT / "tests/interop"))
-sys.path.insert(0, str(ROOT / "tests/oracle"))
+sys.path.insert(0, str(ROOT / "tests/support"))
+import killable  # noqa: E402, which finds the rest
 import oracle  # noqa: E402
 import process  # noqa: E402
 import raw  # noqa: E402
@@ -32,51 +28,11 @@ import stored  # noqa: E402
 import toolchains  # noqa: E402
 
 ALIVE_S = (0.05, 2.0)  # from ready to the kill
-READY_S = 30
-END_S = 90             # for clients to finish once nobody dies any more
+END_S = killable.END_S
 TOPICS = {"in": 3, "out-python": 2, "out-java": 2}
 GROUPS = {"copy-python": ["in"], "copy-java": ["in"], "readers": list(TOPICS)}
 # The smallest segments, so that rolls and checkpoints happen between kills.
 SETTINGS = ("log.segment.bytes=1048576", "group.initial.rebalance.delay.ms=50")
-LOST = (OSError, raw.KafkaError, process.Timeout)
-EXPECTED = (RuntimeError, *LOST, struct.error, ValueError)
-
-
-class Server:
-    """The binary under test; every life has the same port."""
-
-    def __init__(self, options, out):
-        self.command = [options.binary, "serve", "--data", out / "data",
-                        "--http", "127.0.0.1:0"]
-        for setting in SETTINGS:
-            self.command += ["-X", setting]
-        self.env = dict(os.environ)
-        if options.lossy:
-            self.env["HEADRACE_LOSSY"] = str(out / "data")
-            self.env["HEADRACE_LOSSY_KEEP"] = str(options.keep_percent)
-        self.stderr = out / "server.stderr"
-        self.port = 0
-        self.child = None
-        self.start()
-
-    def start(self):
-        kafka = ["--kafka", f"127.0.0.1:{self.port}"]
-        self.child = process.Child([*self.command, *kafka], self.stderr, env=self.env)
-        line = self.child.read_line(process.Deadline(READY_S))
-        words = (line or b"").decode().split()
-        if words[:2] != ["headrace", "ready"]:
-            raise RuntimeError(f"the server did not start: {line!r}\n" + self.child.stderr_tail())
-        self.port = int(dict(w.split("=", 1) for w in words[2:])["kafka"].rpartition(":")[2])
-
-    def kill(self):
-        if self.child.popen.poll() is not None:
-            raise RuntimeError("the server ended by itself\n" + self.child.stderr_tail())
-        self.child.kill()
-        self.child.close()
-
-    def restart(self):
-        self.kill()
-        self.start()
 
 
 class Watch:
@@ -112,7 +68,7 @@ class Watch:
             for group, topics in GROUPS.items():
                 for topic in topics:
                     self.look_at_group(group, topic)
-        except LOST:
+        except killable.LOST:
             self.forget()
 
     def look_at_group(self, group, topic):
@@ -140,21 +96,9 @@ def start_clients(options, server, out):
     clients = {}
     for name, command, role in roles:
         clients[name] = process.Child(
-            [*command, role, f"127.0.0.1:{server.port}", name, out / f"{name}.jsonl",
+            [*command, role, server.address(), name, out / f"{name}.jsonl",
              str(options.seed)], out / f"{name}.stderr")
     return clients
-
-
-def finish(client, name):
-    """Lets a client end by itself; what it cannot live with is a failure."""
-    client.popen.stdin.close()
-    try:
-        code = client.popen.wait(END_S)
-    except subprocess.TimeoutExpired:
-        client.kill()
-        raise RuntimeError(f"{name} did not end within {END_S} s\n" + client.stderr_tail())
-    if code:
-        raise RuntimeError(f"{name} ended with {code}\n" + client.stderr_tail())
 
 
 def kill_loop(options, server, watch, clients):
@@ -182,16 +126,11 @@ def read_all(watch, server, number, out):
                 watch.note("stored", **{"pass": number}, topic=topic, partition=partition,
                            offset=offset, value=value)
     reader = [toolchains.OUT / "venv/bin/python", HERE / "committed.py",
-              f"127.0.0.1:{server.port}", str(number), out / f"final-{number}.jsonl",
+              server.address(), str(number), out / f"final-{number}.jsonl",
               *(f"{topic}:{count}" for topic, count in TOPICS.items())]
     code, _, said = process.run(reader, END_S)
     if code:
         raise RuntimeError("reading the committed records failed\n" + said.decode())
-
-
-def kill_all(clients):
-    for client in clients.values():
-        client.kill()
 
 
 def read_remains(watch, server, out):
@@ -199,12 +138,12 @@ def read_remains(watch, server, out):
     try:
         watch.forget()
         read_all(watch, server, 1, out)
-    except EXPECTED as error:
+    except killable.EXPECTED as error:
         print(f"and then: {error}", file=sys.stderr)
 
 
 def run(options, out):
-    server = Server(options, out)
+    server = killable.Server(options, out, SETTINGS)
     watch = Watch(server, out / "watch.jsonl")
     clients = {}
     try:
@@ -216,57 +155,38 @@ def run(options, out):
                                f"the first record of {name}")
         kill_loop(options, server, watch, clients)
         for name in ("p0", "p1"):
-            finish(clients.pop(name), name)
+            killable.finish(clients.pop(name), name)
         for group, members in (("copy-python", ["python"]), ("copy-java", ["java"]),
                                ("readers", ["r0", "r1"])):
             process.poll_until(lambda g=group: watch.has_caught_up(g), END_S,
                                f"the end of group {group}")
             for name in members:
-                finish(clients.pop(name), name)
+                killable.finish(clients.pop(name), name)
         watch.look()
         for number in (1, 2):
             read_all(watch, server, number, out)
             watch.forget()
             server.restart()
-    except EXPECTED:
-        kill_all(clients)  # or they are told more than the reading sees
+    except killable.EXPECTED:
+        killable.kill_all(clients)  # or they are told more than the reading sees
         read_remains(watch, server, out)
         raise
     finally:
-        kill_all(clients)
+        killable.kill_all(clients)
         server.child.kill()
-
-
-def prepare(options):
-    """The folder of this run, with what its clients need."""
-    out = options.out.resolve()
-    shutil.rmtree(out, ignore_errors=True)
-    (out / "classes").mkdir(parents=True)
-    failed = toolchains.build(["jars", "venv"])
-    if failed:
-        sys.exit("\n".join(failed.values()))
-    toolchains.run(toolchains.tool("javac"), "-Xlint:all,-processing,-classfile", "-Werror", "-d",
-                   out / "classes", "-cp", toolchains.jars() / "*", HERE / "CrashClient.java")
-    return out
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "build/release/headrace")
-    parser.add_argument("--kills", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--lossy", action="store_true", help="the binary is headrace_lossy")
-    parser.add_argument("--keep-percent", type=int, default=0,
-                        help="lossy: how much of what was not synced survives")
-    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "build/crash")
+    killable.add_options(parser, ROOT / "build/crash")
     options = parser.parse_args()
-    out = prepare(options)
+    out = killable.prepare(options, ["jars", "venv"], [HERE / "CrashClient.java"])
     begin = time.monotonic()
     failures = {}
     checks = oracle.SAFETY + oracle.COMPLETENESS
     try:
         run(options, out)
-    except EXPECTED as error:
+    except killable.EXPECTED as error:
         failures["run"] = [f"{type(error).__name__}: {error}"]
         checks = oracle.SAFETY
     history = oracle.load(sorted(out.glob("*.jsonl")))
@@ -277,9 +197,8 @@ def main():
     print(f"{len(history.ops['kill'])} kills in {time.monotonic() - begin:.0f} s, "
           + oracle.summary(history))
     if failures:
-        lossy = f" --lossy --keep-percent {options.keep_percent}" if options.lossy else ""
-        print(f"FAILED; histories in {out}; again: tests/crash/run.py --binary {options.binary} "
-              f"--kills {options.kills} --seed {options.seed}{lossy}")
+        print(f"FAILED; histories in {out}; again: "
+              + killable.command_again(options, "tests/crash/run.py"))
     return 1 if failures else 0
 
 
