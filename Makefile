@@ -10,7 +10,7 @@ LOSSY_KEEP ?= 0
 CRASH_SEED ?= $(shell date +%s)
 export CTEST_OUTPUT_ON_FAILURE = 1
 
-.PHONY: help deps deps-interop configure build run test unit integration sim crash check lint fmt \
+.PHONY: help deps deps-interop configure build run test unit integration sim crash streams check lint fmt \
 	asan tsan fuzz cov protocol interop docs bench clean
 
 help: ## Show the targets
@@ -49,6 +49,12 @@ crash: build deps-interop ## KILLS kills under real clients; the same where a ki
 	@ninja -C $(B) -j $(JOBS) headrace_lossy
 	@python3 tests/crash/run.py --binary $(B)/tests/headrace_lossy --kills $(KILLS) \
 		--seed $(CRASH_SEED) --lossy --keep-percent $(LOSSY_KEEP) --out build/crash-lossy
+
+streams: build deps-interop ## Kafka Streams, exactly once, KILLS kills of each side; and lossy
+	@python3 tests/streams/run.py --binary $(B)/headrace --kills $(KILLS) --seed $(CRASH_SEED)
+	@ninja -C $(B) -j $(JOBS) headrace_lossy
+	@python3 tests/streams/run.py --binary $(B)/tests/headrace_lossy --kills $(KILLS) \
+		--seed $(CRASH_SEED) --lossy --keep-percent $(LOSSY_KEEP) --out build/streams-lossy
 
 check: build ## Under a minute: format, tidy, unit tests, clang-tidy on changed files
 	@tools/check.sh $(B)
