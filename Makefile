@@ -7,6 +7,8 @@ SEEDS ?= 200
 FUZZ_SECONDS ?= 10
 KILLS ?= 10
 LOSSY_KEEP ?= 0
+LOAD_SECONDS ?= 5
+LOAD_RATE ?= 10
 CRASH_SEED ?= $(shell date +%s)
 export CTEST_OUTPUT_ON_FAILURE = 1
 
@@ -44,11 +46,13 @@ sim: build ## A fault at every sync and write of a broker's life, and transactio
 	@SIM_SEED=1000 SIM_SEEDS=$(SEEDS) $(B)/tests/crash_test
 	@SIM_SEED=1000 SIM_SEEDS=$(SEEDS) $(B)/tests/transactions_sim
 
-crash: build deps-interop ## KILLS kills under real clients; the same where a kill loses what was not synced
+crash: build deps-interop ## KILLS kills under real clients, and lossy; a load for LOAD_SECONDS
 	@python3 tests/crash/run.py --binary $(B)/headrace --kills $(KILLS) --seed $(CRASH_SEED)
 	@ninja -C $(B) -j $(JOBS) headrace_lossy
 	@python3 tests/crash/run.py --binary $(B)/tests/headrace_lossy --kills $(KILLS) \
 		--seed $(CRASH_SEED) --lossy --keep-percent $(LOSSY_KEEP) --out build/crash-lossy
+	@python3 tests/crash/run.py --binary $(B)/headrace --kills 0 --seconds $(LOAD_SECONDS) \
+		--rate $(LOAD_RATE) --seed $(CRASH_SEED) --out build/load
 
 streams: build deps-interop ## Kafka Streams, exactly once, KILLS kills of each side; and lossy
 	@python3 tests/streams/run.py --binary $(B)/headrace --kills $(KILLS) --seed $(CRASH_SEED)

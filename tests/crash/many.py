@@ -30,7 +30,7 @@ CHECKS = (oracle.acknowledged_is_stored, oracle.offsets_are_contiguous,
 def start_fill(server, out, number):
     path = out / f"fill{number}.jsonl"
     command = [toolchains.OUT / "venv/bin/python", run.HERE / "client.py", "fill",
-               server.address(), f"fill{number}", path, "0"]
+               server.address(), f"fill{number}", path, "0", "0", "1"]
     return process.Child(command, out / f"fill{number}.stderr"), path
 
 

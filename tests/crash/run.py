@@ -2,12 +2,17 @@
 """Kills the real binary under real clients, again and again, and asks the oracle.
 
     run.py [--binary FILE] [--kills N] [--seed N] [--lossy] [--keep-percent N] [--out DIR]
+           [--seconds N] [--rate N]
 
-One server on one port, clients of librdkafka and of Java around it. Every 50 ms to 2 s the server
-is killed and started again. In the end the clients finish in peace, the log is read twice with one
-more kill in between, and tests/oracle judges what everyone saw. Exits 0 where nothing is wrong;
-else prints what, the seed, and the command that does it again, and leaves data and histories in
-DIR.
+One server on one port, clients of librdkafka, Java and franz-go around it. Every 50 ms to 2 s the
+server or a client is killed and started again, N times each; now and then a copier is frozen until
+its group has given it up, and thaws in the middle of what it was at. In the end the clients finish
+in peace, the log is read twice with one more kill in between, and tests/oracle judges what everyone
+saw. Exits 0 where nothing is wrong; else prints what, the seed, and the command that does it again,
+and leaves data and histories in DIR.
+
+With --kills 0 --seconds N --rate N it is a load test: the same clients for so long, that much
+faster.
 """
 
 import argparse
@@ -21,18 +26,22 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT / "tests/support"))
 import killable  # noqa: E402, which finds the rest
+import crowd  # noqa: E402
 import oracle  # noqa: E402
 import process  # noqa: E402
 import raw  # noqa: E402
 import stored  # noqa: E402
 import toolchains  # noqa: E402
 
-ALIVE_S = (0.05, 2.0)  # from ready to the kill
+ALIVE_S = (0.05, 2.0)   # from one kill to the next
+FROZEN_S = (3.5, 5.0)   # longer than the session of a member
+KILLS_PER_FREEZE = 5
 END_S = killable.END_S
-TOPICS = {"in": 3, "out-python": 2, "out-java": 2}
-GROUPS = {"copy-python": ["in"], "copy-java": ["in"], "readers": list(TOPICS)}
+TOPICS = {"in": 3, "out-python": 2, "out-java": 2, "out-go": 2}
+GROUPS = {"copy-python": ["in"], "copy-java": ["in"], "copy-go": ["in"], "readers": list(TOPICS)}
 # The smallest segments, so that rolls and checkpoints happen between kills.
-SETTINGS = ("log.segment.bytes=1048576", "group.initial.rebalance.delay.ms=50")
+SETTINGS = ("log.segment.bytes=1048576", "group.initial.rebalance.delay.ms=50",
+            "group.min.session.timeout.ms=500")
 
 
 class Watch:
@@ -88,34 +97,44 @@ class Watch:
         return True
 
 
-def start_clients(options, server, out):
-    python = [toolchains.OUT / "venv/bin/python", HERE / "client.py"]
-    java = toolchains.java_command(str(out / "classes")) + ["CrashClient"]
-    roles = [("python", python, "copy"), ("java", java, "copy"), ("p0", python, "produce"),
-             ("p1", java, "produce"), ("r0", python, "read"), ("r1", python, "read")]
-    clients = {}
-    for name, command, role in roles:
-        clients[name] = process.Child(
-            [*command, role, server.address(), name, out / f"{name}.jsonl",
-             str(options.seed)], out / f"{name}.stderr")
-    return clients
+def victims(kills, dice):
+    """Who is killed or frozen, in which order."""
+    names = ["server"] * kills + dice.choices(list(crowd.CLIENTS), k=kills)
+    names += ["freeze"] * -(-kills // KILLS_PER_FREEZE)
+    dice.shuffle(names)
+    return names
+
+
+def look_for(watch, seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        watch.look()
+
+
+def strike(name, server, watch, clients):
+    watch.note("kill", victim=name)
+    if name == "server":
+        server.kill()
+        watch.forget()
+        server.start()
+    else:
+        clients.kill(name)
 
 
 def kill_loop(options, server, watch, clients):
-    schedule = random.Random(options.seed)
-    for number in range(options.kills):
-        end = time.monotonic() + schedule.uniform(*ALIVE_S)
-        while time.monotonic() < end:
-            watch.look()
-        server.kill()
-        watch.forget()
-        watch.note("kill", number=number)
-        server.start()
-        for name, client in clients.items():
-            if client.popen.poll() is not None:
-                raise RuntimeError(f"{name} gave up after kill {number}\n" + client.stderr_tail())
-        if options.kills > 20 and number % 20 == 19:
-            print(f"{number + 1} kills", flush=True)
+    dice = random.Random(options.seed)
+    for number, name in enumerate(victims(options.kills, dice), 1):
+        look_for(watch, dice.uniform(*ALIVE_S))
+        if name == "freeze":
+            frozen = dice.choice(crowd.SHARING)
+            clients.freeze(frozen)
+            look_for(watch, dice.uniform(*FROZEN_S))
+            clients.thaw(frozen)
+        else:
+            strike(name, server, watch, clients)
+        clients.check_alive()
+        if number % 20 == 0:
+            print(f"{number} kills", flush=True)
 
 
 def read_all(watch, server, number, out):
@@ -145,42 +164,42 @@ def read_remains(watch, server, out):
 def run(options, out):
     server = killable.Server(options, out, SETTINGS)
     watch = Watch(server, out / "watch.jsonl")
-    clients = {}
+    clients = crowd.Crowd(server.address(), out, options.seed, options.rate)
     try:
         for topic, count in TOPICS.items():
             watch.connect().create_topic(topic, count)
-        clients.update(start_clients(options, server, out))
-        for name in ("python", "java"):
+        clients.start_all()
+        for name in ("python", "java", "go"):
             process.poll_until(lambda n=name: watch.connect().ends(f"out-{n}", 2)[0] > 0, END_S,
                                f"the first record of {name}")
         kill_loop(options, server, watch, clients)
-        for name in ("p0", "p1"):
-            killable.finish(clients.pop(name), name)
-        for group, members in (("copy-python", ["python"]), ("copy-java", ["java"]),
-                               ("readers", ["r0", "r1"])):
+        look_for(watch, options.seconds)
+        clients.finish(crowd.PRODUCERS)
+        for group, members in crowd.MEMBERS.items():
             process.poll_until(lambda g=group: watch.has_caught_up(g), END_S,
                                f"the end of group {group}")
-            for name in members:
-                killable.finish(clients.pop(name), name)
+            clients.finish(members)
         watch.look()
         for number in (1, 2):
             read_all(watch, server, number, out)
             watch.forget()
             server.restart()
     except killable.EXPECTED:
-        killable.kill_all(clients)  # or they are told more than the reading sees
+        clients.kill_all()  # or they are told more than the reading sees
         read_remains(watch, server, out)
         raise
     finally:
-        killable.kill_all(clients)
+        clients.kill_all()
         server.child.kill()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     killable.add_options(parser, ROOT / "build/crash")
+    parser.add_argument("--seconds", type=float, default=0, help="so long without kills, at last")
+    parser.add_argument("--rate", type=int, default=1, help="how much faster the clients are")
     options = parser.parse_args()
-    out = killable.prepare(options, ["jars", "venv"], [HERE / "CrashClient.java"])
+    out = killable.prepare(options, ["jars", "venv", "go"], [HERE / "CrashClient.java"])
     begin = time.monotonic()
     failures = {}
     checks = oracle.SAFETY + oracle.COMPLETENESS
@@ -198,7 +217,8 @@ def main():
           + oracle.summary(history))
     if failures:
         print(f"FAILED; histories in {out}; again: "
-              + killable.command_again(options, "tests/crash/run.py"))
+              + killable.command_again(options, "tests/crash/run.py")
+              + f" --seconds {options.seconds:g} --rate {options.rate}")
     return 1 if failures else 0
 
 

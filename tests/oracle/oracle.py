@@ -3,12 +3,14 @@
     oracle.py HISTORY.jsonl...        prints what is wrong; exits 1 where there is anything
 
 A history is JSON lines, one file for each process that saw something; each file is in the order in
-which its process saw it, which is all that is known of time. What a line says is its "op":
+which its process saw it, which is all that is known of time. The last line of a process that was
+killed may be cut, and then says nothing. What a line says is its "op":
 
     send        topic value [txn source]            it is about to be produced
     ack         topic partition offset value        its producer was told so
     end         txn how                             committed, aborted, or unknown to its producer
     read        reader topic partition offset value seen by a reader of committed records
+    assign      topic partition                     its reads begin anew, wherever the group is
     offset      group topic partition offset        a group's committed offset was this
     generation  group generation                    a member was in this generation
     marks       topic partition low high            log start and high watermark were these
@@ -33,6 +35,7 @@ class History:
 
     def __init__(self):
         self.ops = collections.defaultdict(list)
+        self.shown = collections.defaultdict(list)  # file -> its lines of op read and assign
         self.sent = {}    # value -> its line
         self.fates = {}   # txn -> how it ended
         self.stored = {}  # pass -> (topic, partition) -> {offset: value}
@@ -43,7 +46,9 @@ class History:
             event = json.loads(line)
             event["file"] = name
             self.ops[event["op"]].append(event)
-            if event["op"] == "send":
+            if event["op"] in ("read", "assign"):
+                self.shown[name].append(event)
+            elif event["op"] == "send":
                 self.sent[event["value"]] = event
             elif event["op"] == "end":
                 self.fates[event["txn"]] = event["how"]
@@ -75,7 +80,7 @@ def load(paths):
     history = History()
     for path in paths:
         with open(path, encoding="utf-8") as lines:
-            history.take(lines, str(path))
+            history.take((line for line in lines if line.endswith("\n")), str(path))
     return history
 
 
@@ -165,6 +170,42 @@ def readers_see_the_log(history):
                 yield f"{reader} never read {where} {offset}"
 
 
+def sends_keep_their_order(history):
+    """What a process sent to a partition is there in the order in which it was sent."""
+    turns = {event["value"]: turn for turn, event in enumerate(history.ops["send"])}
+    last = {}
+    for where, offset, value in history.records("stored"):
+        event = history.sent.get(value)
+        if event is None:
+            continue
+        key = event["file"], where
+        before = last.get(key, value)
+        if turns[before] > turns[value]:
+            yield f"{value} at {(where, offset)} was sent before {before}, and stands behind it"
+        last[key] = value
+
+
+def polls_leave_nothing_out(history):
+    """From one assignment to the next, a process is shown a partition's committed records each
+    once, in order: its polls neither go back nor skip any."""
+    after = {}
+    for where, log in history.last("final").items():
+        offsets = sorted(log)
+        after[where] = dict(zip(offsets, offsets[1:]))
+    for name, lines in history.shown.items():
+        last = {}
+        for event in lines:
+            where = place(event)
+            if event["op"] == "assign":
+                last.pop(where, None)
+                continue
+            before = last.get(where)
+            wanted = after.get(where, {}).get(before)
+            if before is not None and event["offset"] != wanted:
+                yield f"{name}: after {where} {before} came {event['offset']}, not {wanted}"
+            last[where] = event["offset"]
+
+
 def never_back(history, op, key, number):
     last = {}
     for event in history.ops[op]:
@@ -204,6 +245,7 @@ SAFETY = (
     acknowledged_is_stored,
     offsets_are_contiguous,
     nothing_is_stored_twice,
+    sends_keep_their_order,
     aborted_is_hidden,
     nothing_goes_back,
 )
@@ -212,6 +254,7 @@ COMPLETENESS = (
     transactions_are_whole,
     sources_are_used_once,
     readers_see_the_log,
+    polls_leave_nothing_out,
     reads_are_equal,
     something_happened,
 )

@@ -1,0 +1,74 @@
+"""The clients of a run: each a process that is started, killed, frozen, and in the end finished."""
+
+import os
+import pathlib
+import signal
+
+import killable
+import process
+import toolchains
+
+HERE = pathlib.Path(__file__).resolve().parent
+# name -> what it is written in, and its role. go0 and go1 share a group, r0 to r2 another.
+CLIENTS = {
+    "python": ("python", "copy"), "java": ("java", "copy"),
+    "go0": ("go", "copy"), "go1": ("go", "copy"),
+    "p0": ("python", "produce"), "p1": ("java", "produce"), "p2": ("go", "produce"),
+    "r0": ("python", "read"), "r1": ("java", "read"), "r2": ("go", "read"),
+}
+SHARING = ("go0", "go1")  # copiers that take each other's partitions
+MEMBERS = {"copy-python": ["python"], "copy-java": ["java"], "copy-go": list(SHARING),
+           "readers": ["r0", "r1", "r2"]}
+PRODUCERS = ("p0", "p1", "p2")
+
+
+class Crowd:
+    """All clients; histories and what they say on standard error go to the folder `out`."""
+
+    def __init__(self, address, out, seed, rate):
+        self.out = out
+        self.settings = [address, str(seed), str(rate)]
+        self.commands = {
+            "python": [toolchains.OUT / "venv/bin/python", HERE / "client.py"],
+            "java": toolchains.java_command(str(out / "classes")) + ["CrashClient"],
+            "go": [toolchains.OUT / "go/crash"]}
+        self.children = {}
+        self.lives = {}
+
+    def start(self, name):
+        """One more life of a client, with a history of its own: the last line may be cut."""
+        address, seed, rate = self.settings
+        language, role = CLIENTS[name]
+        life = self.lives[name] = self.lives.get(name, -1) + 1
+        self.children[name] = process.Child(
+            [*self.commands[language], role, address, name,
+             self.out / f"{name}-{life}.jsonl", seed, str(life), rate],
+            self.out / f"{name}.stderr")
+
+    def start_all(self):
+        for name in CLIENTS:
+            self.start(name)
+
+    def kill(self, name):
+        """Kills one; another takes its place at once, under the same names."""
+        self.children[name].kill()
+        self.children[name].close()
+        self.start(name)
+
+    def freeze(self, name):
+        os.killpg(self.children[name].popen.pid, signal.SIGSTOP)
+
+    def thaw(self, name):
+        os.killpg(self.children[name].popen.pid, signal.SIGCONT)
+
+    def check_alive(self):
+        for name, child in self.children.items():
+            if child.popen.poll() is not None:
+                raise RuntimeError(f"{name} gave up\n" + child.stderr_tail())
+
+    def finish(self, names):
+        for name in names:
+            killable.finish(self.children.pop(name), name)
+
+    def kill_all(self):
+        killable.kill_all(self.children)
