@@ -61,6 +61,18 @@ class Crowd:
     def thaw(self, name):
         os.killpg(self.children[name].popen.pid, signal.SIGCONT)
 
+    def usurp(self, name):
+        """Starts another life beside a client; returns by what name the old one goes now."""
+        old = f"{name}-old"
+        self.children[old] = self.children.pop(name)
+        self.start(name)
+        return old
+
+    def remove(self, name):
+        child = self.children.pop(name)
+        child.kill()
+        child.close()
+
     def check_alive(self):
         for name, child in self.children.items():
             if child.popen.poll() is not None:

@@ -59,6 +59,11 @@ PLANTS = {
     "aborted-offsets": ("offsets of an aborted transaction count", (
         "src/coord/offsets_transaction.c", "if (is_commit)\n            apply(",
         "if (is_commit || end_offset > 0)\n            apply(")),
+    "generation": ("members that a group has given up may commit in transactions", (
+        "src/coord/offsets_commit.c",
+        "if (code != KAFKA_NONE)\n        return code;\n    if (request->generation",
+        "if (is_transactional)\n        return KAFKA_NONE;\n    if (code != KAFKA_NONE)\n"
+        "        return code;\n    if (request->generation")),
     "aborted-records": ("readers are not told which transactions were aborted", (
         "src/api/fetch_set.c", "answer->aborted_transactions_count = (int32_t)count;",
         "answer->aborted_transactions_count = 0;")),

@@ -36,6 +36,8 @@ import toolchains  # noqa: E402
 ALIVE_S = (0.05, 2.0)   # from one kill to the next
 FROZEN_S = (3.5, 5.0)   # longer than the session of a member
 KILLS_PER_FREEZE = 5
+USURPED_SHARE = 0.5     # of the freezes: another process has the transactional id meanwhile
+TWINS_S = (0.5, 1.5)    # how long both then live
 END_S = killable.END_S
 TOPICS = {"in": 3, "out-python": 2, "out-java": 2, "out-go": 2}
 GROUPS = {"copy-python": ["in"], "copy-java": ["in"], "copy-go": ["in"], "readers": list(TOPICS)}
@@ -121,15 +123,27 @@ def strike(name, server, watch, clients):
         clients.kill(name)
 
 
+def freeze(watch, clients, dice):
+    """Freezes a copier until its group has given it up; it may have been replaced when it thaws,
+    and then it is killed after both had their time."""
+    name = dice.choice(crowd.SHARING)
+    clients.freeze(name)
+    is_usurped = dice.random() < USURPED_SHARE
+    if is_usurped:
+        name = clients.usurp(name)
+    look_for(watch, dice.uniform(*FROZEN_S))
+    clients.thaw(name)
+    if is_usurped:
+        look_for(watch, dice.uniform(*TWINS_S))
+        clients.remove(name)
+
+
 def kill_loop(options, server, watch, clients):
     dice = random.Random(options.seed)
     for number, name in enumerate(victims(options.kills, dice), 1):
         look_for(watch, dice.uniform(*ALIVE_S))
         if name == "freeze":
-            frozen = dice.choice(crowd.SHARING)
-            clients.freeze(frozen)
-            look_for(watch, dice.uniform(*FROZEN_S))
-            clients.thaw(frozen)
+            freeze(watch, clients, dice)
         else:
             strike(name, server, watch, clients)
         clients.check_alive()
