@@ -127,12 +127,13 @@ class Copier:
 
     def __init__(self, client):
         self.client = client
-        self.topic = f"out-{client.name}"
+        kind = client.name.rstrip("0123456789")  # copiers of one kind share a group
+        self.topic = f"out-{kind}"
         self.producer = kafka.Producer({
             **client.common, "transactional.id": f"txn-{client.name}", "linger.ms": 2,
             "transaction.timeout.ms": 20000, "message.timeout.ms": 15000})
         self.insist(self.producer.init_transactions)
-        self.input = client.consumer(f"copy-{client.name}", [IN])
+        self.input = client.consumer(f"copy-{kind}", [IN])
 
     def insist(self, call, *arguments):
         """Repeats a call that may be repeated, says the client, but not for ever."""

@@ -9,17 +9,19 @@ import process
 import toolchains
 
 HERE = pathlib.Path(__file__).resolve().parent
-# name -> what it is written in, and its role. go0 and go1 share a group, r0 to r2 another.
+# name -> what it is written in, and its role. Copiers of one kind share a group, and so do readers.
 CLIENTS = {
-    "python": ("python", "copy"), "java": ("java", "copy"),
+    "python0": ("python", "copy"), "python1": ("python", "copy"), "java": ("java", "copy"),
     "go0": ("go", "copy"), "go1": ("go", "copy"),
     "p0": ("python", "produce"), "p1": ("java", "produce"), "p2": ("go", "produce"),
     "r0": ("python", "read"), "r1": ("java", "read"), "r2": ("go", "read"),
 }
-SHARING = ("go0", "go1")  # copiers that take each other's partitions
-MEMBERS = {"copy-python": ["python"], "copy-java": ["java"], "copy-go": list(SHARING),
-           "readers": ["r0", "r1", "r2"]}
+SHARING = ("python0", "python1", "go0", "go1")  # those that take each other's partitions
+MEMBERS = {"copy-python": ["python0", "python1"], "copy-java": ["java"],
+           "copy-go": ["go0", "go1"], "readers": ["r0", "r1", "r2"]}
 PRODUCERS = ("p0", "p1", "p2")
+CATCH_S = 20        # to find a copier amid a transaction
+TAIL_SIZE = 1000    # of a history: more than its longest line
 
 
 class Crowd:
@@ -35,6 +37,9 @@ class Crowd:
         self.children = {}
         self.lives = {}
 
+    def history(self, name):
+        return self.out / f"{name}-{self.lives[name]}.jsonl"
+
     def start(self, name):
         """One more life of a client, with a history of its own: the last line may be cut."""
         address, seed, rate = self.settings
@@ -42,7 +47,7 @@ class Crowd:
         life = self.lives[name] = self.lives.get(name, -1) + 1
         self.children[name] = process.Child(
             [*self.commands[language], role, address, name,
-             self.out / f"{name}-{life}.jsonl", seed, str(life), rate],
+             self.history(name), seed, str(life), rate],
             self.out / f"{name}.stderr")
 
     def start_all(self):
@@ -56,7 +61,21 @@ class Crowd:
         self.start(name)
 
     def freeze(self, name):
-        os.killpg(self.children[name].popen.pid, signal.SIGSTOP)
+        """Stops a copier that has sent records whose transaction has not ended."""
+        def is_caught():
+            os.killpg(self.children[name].popen.pid, signal.SIGSTOP)
+            if b'"send"' in self.last_line(name):
+                return True
+            self.thaw(name)
+            return False
+
+        process.poll_until(is_caught, CATCH_S, f"{name} amid a transaction")
+
+    def last_line(self, name):
+        """What a client noted last."""
+        with open(self.history(name), "rb") as history:
+            history.seek(max(0, history.seek(0, os.SEEK_END) - TAIL_SIZE))
+            return history.read().rstrip(b"\n").rpartition(b"\n")[2]
 
     def thaw(self, name):
         os.killpg(self.children[name].popen.pid, signal.SIGCONT)
