@@ -19,6 +19,8 @@ import confluent_kafka as kafka
 IN = "in"
 PARTITION_COUNT = 3
 ABORT_SHARE = 0.15
+SLOW_SHARE = 0.1   # of the transactions: their offsets are sent late
+SLOW_S = 0.1
 BATCH_MAX = 60
 BATCH_RATE_MAX = 10
 PACE_S = 0.02  # between two handfuls of records: the log is tested, not its throughput
@@ -166,6 +168,9 @@ class Copier:
             after = {}
             for message in batch:
                 after[message.partition()] = message.offset() + 1
+            if self.client.random.random() < SLOW_SHARE:
+                self.client.note("slow", txn=txn)
+                self.client.ended.wait(SLOW_S)
             self.insist(self.producer.send_offsets_to_transaction,
                         [kafka.TopicPartition(IN, p, o) for p, o in sorted(after.items())],
                         self.input.consumer_group_metadata())

@@ -20,8 +20,8 @@ SHARING = ("python0", "python1", "go0", "go1")  # those that take each other's p
 MEMBERS = {"copy-python": ["python0", "python1"], "copy-java": ["java"],
            "copy-go": ["go0", "go1"], "readers": ["r0", "r1", "r2"]}
 PRODUCERS = ("p0", "p1", "p2")
-CATCH_S = 20        # to find a copier amid a transaction
-TAIL_SIZE = 1000    # of a history: more than its longest line
+CATCH_S = 30        # to find a copier that is slow
+TAIL_SIZE = 20_000  # of a history: more than a transaction's acknowledgements
 
 
 class Crowd:
@@ -61,21 +61,22 @@ class Crowd:
         self.start(name)
 
     def freeze(self, name):
-        """Stops a copier that has sent records whose transaction has not ended."""
+        """Stops a copier that has sent records and takes its time before it sends offsets."""
         def is_caught():
             os.killpg(self.children[name].popen.pid, signal.SIGSTOP)
-            if b'"send"' in self.last_line(name):
+            if self.is_slow(name):
                 return True
             self.thaw(name)
             return False
 
-        process.poll_until(is_caught, CATCH_S, f"{name} amid a transaction")
+        process.poll_until(is_caught, CATCH_S, f"{name} between records and offsets")
 
-    def last_line(self, name):
-        """What a client noted last."""
+    def is_slow(self, name):
+        """Whether it noted that it is slow, and no end since."""
         with open(self.history(name), "rb") as history:
             history.seek(max(0, history.seek(0, os.SEEK_END) - TAIL_SIZE))
-            return history.read().rstrip(b"\n").rpartition(b"\n")[2]
+            tail = history.read()
+        return tail.rfind(b'"slow"') > tail.rfind(b'"end"')
 
     def thaw(self, name):
         os.killpg(self.children[name].popen.pid, signal.SIGCONT)

@@ -8,6 +8,7 @@ killed may be cut, and then says nothing. What a line says is its "op":
 
     send        topic value [txn source]            it is about to be produced
     ack         topic partition offset value        its producer was told so
+    slow        txn                                 its records were sent, its offsets are late
     end         txn how                             committed, aborted, or unknown to its producer
     read        reader topic partition offset value seen by a reader of committed records
     assign      topic partition                     its reads begin anew, wherever the group is

@@ -23,6 +23,8 @@ const (
 	inTopic        = "in"
 	partitionCount = 3
 	abortShare     = 0.15
+	slowShare      = 0.1
+	slowTime       = 100 * time.Millisecond
 	batchMax       = 60
 	batchRateMax   = 10
 	handful        = 8
@@ -186,6 +188,13 @@ func (c *client) copyBatch(session *kgo.GroupTransactSession, txn string,
 			"source": []any{r.Topic, r.Partition, r.Offset}})
 		session.Produce(ctx, &kgo.Record{Topic: topic, Partition: int32(r.Offset % 2),
 			Value: []byte(value)}, c.onDelivery)
+	}
+	if c.random.Float64() < slowShare {
+		c.note("slow", event{"txn": txn})
+		select {
+		case <-c.running.Done():
+		case <-time.After(slowTime):
+		}
 	}
 	isMeant := c.random.Float64() >= abortShare
 	isCommitted, err := session.End(ctx, kgo.TransactionEndTry(isMeant))
