@@ -42,7 +42,7 @@ LATER_S = (0.0, 1.0)
 # Members that died are noticed within two seconds, as StreamsApp.java asks.
 SETTINGS = ("log.segment.bytes=1048576", "group.initial.rebalance.delay.ms=50",
             "group.min.session.timeout.ms=500")
-EVENTS_AHEAD_MS = 3_600_000  # how far event times begin in the past, so that none is in the future
+FIRST_AGE_MS = 3_600_000  # of the first event: event times run fast, and stay in the past
 
 
 class Loop:
@@ -51,7 +51,7 @@ class Loop:
     def __init__(self, options, out):
         self.options = options
         self.out = out
-        self.base = int(time.time() * 1000) - EVENTS_AHEAD_MS
+        self.base = int(time.time() * 1000) - FIRST_AGE_MS
         self.server = killable.Server(options, out, SETTINGS)
         self.children = {}
         self.kills = collections.Counter()
