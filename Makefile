@@ -7,10 +7,12 @@ SEEDS ?= 200
 FUZZ_SECONDS ?= 10
 KILLS ?= 10
 LOSSY_KEEP ?= 0
+LOAD_SECONDS ?= 5
+LOAD_RATE ?= 10
 CRASH_SEED ?= $(shell date +%s)
 export CTEST_OUTPUT_ON_FAILURE = 1
 
-.PHONY: help deps deps-interop configure build run test unit integration sim crash check lint fmt \
+.PHONY: help deps deps-interop configure build run test unit integration sim crash streams check lint fmt \
 	asan tsan fuzz cov protocol interop docs bench clean
 
 help: ## Show the targets
@@ -45,11 +47,19 @@ sim: build ## Faults at every sync and write, transactions, whole servers, for S
 	@SIM_SEED=1000 SIM_SEEDS=$(SEEDS) $(B)/tests/transactions_sim
 	@python3 tests/sim/run.py --binary $(B)/tests/server_sim --first 1000 --seeds $(SEEDS)
 
-crash: build deps-interop ## KILLS kills under real clients; the same where a kill loses what was not synced
+crash: build deps-interop ## KILLS kills under real clients, and lossy; a load for LOAD_SECONDS
 	@python3 tests/crash/run.py --binary $(B)/headrace --kills $(KILLS) --seed $(CRASH_SEED)
 	@ninja -C $(B) -j $(JOBS) headrace_lossy
 	@python3 tests/crash/run.py --binary $(B)/tests/headrace_lossy --kills $(KILLS) \
 		--seed $(CRASH_SEED) --lossy --keep-percent $(LOSSY_KEEP) --out build/crash-lossy
+	@python3 tests/crash/run.py --binary $(B)/headrace --kills 0 --seconds $(LOAD_SECONDS) \
+		--rate $(LOAD_RATE) --seed $(CRASH_SEED) --out build/load
+
+streams: build deps-interop ## Kafka Streams, exactly once, KILLS kills of each side; and lossy
+	@python3 tests/streams/run.py --binary $(B)/headrace --kills $(KILLS) --seed $(CRASH_SEED)
+	@ninja -C $(B) -j $(JOBS) headrace_lossy
+	@python3 tests/streams/run.py --binary $(B)/tests/headrace_lossy --kills $(KILLS) \
+		--seed $(CRASH_SEED) --lossy --keep-percent $(LOSSY_KEEP) --out build/streams-lossy
 
 check: build ## Under a minute: format, tidy, unit tests, clang-tidy on changed files
 	@tools/check.sh $(B)

@@ -127,10 +127,26 @@ void transaction_judge_init(const struct transaction_facts *facts, bool is_pendi
     change(verdict, &next);
 }
 
+/*
+ * Whether the request is of the transaction after the one that ends: its producer was answered at
+ * the decision, and told of a new id where the epochs of this one are used up.
+ */
+static bool is_of_next(const struct transaction_facts *facts,
+                       const struct transaction_producer *producer)
+{
+    if (!is_prepared(facts->state))
+        return false;
+    if (facts->next_producer_id != NO_ID)
+        return producer->id == facts->next_producer_id && producer->epoch == 0;
+    return producer->id == facts->producer_id && producer->epoch == facts->epoch;
+}
+
 /* What every request of a running producer must fulfil; KAFKA_NONE where it does. */
 static int16_t check_producer(const struct transaction_facts *facts,
                               const struct transaction_producer *producer)
 {
+    if (is_of_next(facts, producer))
+        return KAFKA_CONCURRENT_TRANSACTIONS;
     if (facts->producer_id != producer->id)
         return KAFKA_INVALID_PRODUCER_ID_MAPPING;
     if (facts->epoch != producer->epoch)
@@ -261,7 +277,7 @@ void transaction_judge_end(const struct transaction_facts *facts, bool is_pendin
 {
     struct retry retry = find_retry(facts, &asked->producer);
     bool is_version_2 = asked->producer.client_version >= 2;
-    if (is_pending) {
+    if (is_pending || (is_version_2 && is_of_next(facts, &asked->producer))) {
         refuse(verdict, KAFKA_CONCURRENT_TRANSACTIONS);
     } else if (facts->producer_id != asked->producer.id && !(is_version_2 && retry.is_overflow)) {
         refuse(verdict, KAFKA_INVALID_PRODUCER_ID_MAPPING);

@@ -178,7 +178,18 @@ static void delayed_end_never_touches_a_later_transaction(void **state)
     struct transaction_facts prepared = facts_in(TRANSACTION_PREPARE_COMMIT, 5);
     assert_refused(end(prepared, 7, 4, 2, true), KAFKA_CONCURRENT_TRANSACTIONS);
     assert_refused(end(prepared, 7, 4, 2, false), KAFKA_INVALID_TXN_STATE);
-    assert_refused(end(prepared, 7, 5, 2, true), KAFKA_PRODUCER_FENCED);
+    assert_refused(end(prepared, 7, 6, 2, true), KAFKA_PRODUCER_FENCED);
+}
+
+/* A producer that was told its new epoch may go on before the markers are there. */
+static void next_end_waits_for_the_markers_before_it(void **state)
+{
+    (void)state;
+    struct transaction_facts prepared = facts_in(TRANSACTION_PREPARE_COMMIT, 5);
+    assert_refused(end(prepared, 7, 5, 2, false), KAFKA_CONCURRENT_TRANSACTIONS);
+    assert_refused(end(prepared, 7, 5, 2, true), KAFKA_CONCURRENT_TRANSACTIONS);
+    struct transaction_facts done = transaction_complete(&prepared, NOW);
+    assert_changed(end(done, 7, 5, 2, false), TRANSACTION_PREPARE_ABORT, 7, 6);
 }
 
 static void end_of_older_clients_goes_by_state_alone(void **state)
@@ -206,6 +217,7 @@ static void last_epoch_ends_with_a_new_id(void **state)
     struct transaction_verdict verdict =
         end(facts_in(TRANSACTION_ONGOING, INT16_MAX - 1), 7, INT16_MAX - 1, 2, true);
     assert_changed(verdict, TRANSACTION_PREPARE_COMMIT, 7, INT16_MAX);
+    assert_refused(end(verdict.next, 99, 0, 2, false), KAFKA_CONCURRENT_TRANSACTIONS);
     struct transaction_facts done = transaction_complete(&verdict.next, NOW + 1);
     assert_int_equal(done.state, TRANSACTION_COMPLETE_COMMIT);
     assert_int_equal(done.producer_id, 99);
@@ -265,6 +277,7 @@ int main(void)
         cmocka_unit_test(only_an_open_transaction_is_verified),
         cmocka_unit_test(end_of_version_2_raises_the_epoch),
         cmocka_unit_test(delayed_end_never_touches_a_later_transaction),
+        cmocka_unit_test(next_end_waits_for_the_markers_before_it),
         cmocka_unit_test(end_of_older_clients_goes_by_state_alone),
         cmocka_unit_test(empty_transaction_of_version_2_is_aborted_and_not_committed),
         cmocka_unit_test(last_epoch_ends_with_a_new_id),

@@ -1,13 +1,17 @@
+import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import org.apache.kafka.clients.consumer.CommitFailedException;
+import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
@@ -17,25 +21,30 @@ import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.RebalanceInProgressException;
 import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 
 /**
- * The Java client of the crash loop: {@code CrashClient ROLE BOOTSTRAP NAME HISTORY SEED}, with the
- * roles produce and copy (transactions of protocol version 2) of client.py, and its rules.
+ * The Java client of the crash loop: {@code CrashClient ROLE BOOTSTRAP NAME HISTORY SEED LIFE
+ * RATE}, with the roles produce, copy (transactions of protocol version 2) and read of client.py,
+ * and its rules.
  */
 public final class CrashClient {
     private static final String IN = "in";
     private static final int PARTITION_COUNT = 3;
     private static final double ABORT_SHARE = 0.15;
     private static final int BATCH_MAX = 60;
+    private static final int BATCH_RATE_MAX = 10;
     private static final int HANDFUL = 8;
     private static final long PACE_MS = 40;
     private static final Duration POLL = Duration.ofMillis(100);
 
     private final String bootstrap;
     private final String name;
+    private final String life;
+    private final int rate;
     private final Random random;
     private final PrintStream history;
     private final CountDownLatch ended = new CountDownLatch(1);
@@ -43,8 +52,11 @@ public final class CrashClient {
     private CrashClient(String[] args) throws IOException {
         bootstrap = args[1];
         name = args[2];
-        history = new PrintStream(args[3], StandardCharsets.UTF_8);
-        random = new Random(args[4].hashCode() * 31L + name.hashCode());
+        history = new PrintStream(new FileOutputStream(args[3], true), false,
+                StandardCharsets.UTF_8);
+        life = args[5];
+        rate = Integer.parseInt(args[6]);
+        random = new Random((args[4].hashCode() * 31L + name.hashCode()) * 31L + life.hashCode());
         Thread waiter = new Thread(this::awaitEnd);
         waiter.setDaemon(true);
         waiter.start();
@@ -52,10 +64,10 @@ public final class CrashClient {
 
     public static void main(String[] args) throws Exception {
         CrashClient client = new CrashClient(args);
-        if (args[0].equals("produce")) {
-            client.produce();
-        } else {
-            client.copy();
+        switch (args[0]) {
+            case "produce" -> client.produce();
+            case "copy" -> client.copy();
+            default -> client.read();
         }
     }
 
@@ -111,8 +123,8 @@ public final class CrashClient {
         try (Producer<String, String> producer = producer(patient)) {
             long number = 0;
             while (!isEnded(PACE_MS)) {
-                for (int left = 1 + random.nextInt(HANDFUL); left > 0; left--) {
-                    String value = name + "-" + number++;
+                for (int left = rate * (1 + random.nextInt(HANDFUL)); left > 0; left--) {
+                    String value = name + "." + life + "-" + number++;
                     note("send", "\"topic\": \"%s\", \"value\": \"%s\"", IN, value);
                     send(producer, IN, random.nextInt(PARTITION_COUNT), value);
                 }
@@ -121,20 +133,58 @@ public final class CrashClient {
         }
     }
 
-    private KafkaConsumer<String, String> consumer() {
+    private KafkaConsumer<String, String> consumer(String group, List<String> topics) {
         Map<String, Object> all = settings();
-        all.put("group.id", "copy-" + name);
+        all.put("group.id", group);
         all.put("enable.auto.commit", false);
         all.put("auto.offset.reset", "earliest");
         all.put("isolation.level", "read_committed");
-        all.put("session.timeout.ms", 6000);
+        all.put("session.timeout.ms", 3000);
         all.put("heartbeat.interval.ms", 500);
         all.put("fetch.max.wait.ms", 100);
-        all.put("max.poll.records", BATCH_MAX);
+        all.put("max.poll.records", BATCH_MAX * Math.min(rate, BATCH_RATE_MAX));
         KafkaConsumer<String, String> consumer =
                 new KafkaConsumer<>(all, new StringDeserializer(), new StringDeserializer());
-        consumer.subscribe(List.of(IN));
+        consumer.subscribe(topics, new ConsumerRebalanceListener() {
+            @Override
+            public void onPartitionsAssigned(Collection<TopicPartition> added) {
+                for (TopicPartition part : added) {
+                    note("assign", "\"topic\": \"%s\", \"partition\": %d", part.topic(),
+                            part.partition());
+                }
+            }
+
+            @Override
+            public void onPartitionsRevoked(Collection<TopicPartition> gone) {}
+        });
         return consumer;
+    }
+
+    /** A member of a group that notes what it is shown. */
+    private void read() throws InterruptedException {
+        List<String> topics = List.of(IN, "out-python", "out-java", "out-go");
+        try (KafkaConsumer<String, String> consumer = consumer("readers", topics)) {
+            boolean isBehind = false;
+            while (!isEnded(0)) {
+                for (ConsumerRecord<String, String> record : consumer.poll(POLL)) {
+                    isBehind = true;
+                    note("read", "\"reader\": \"readers\", \"topic\": \"%s\", "
+                            + "\"partition\": %d, \"offset\": %d, \"value\": \"%s\"",
+                            record.topic(), record.partition(), record.offset(), record.value());
+                }
+                isBehind = isBehind && !commit(consumer);
+            }
+        }
+    }
+
+    /** Whether all that was read is committed, or belongs to another member by now. */
+    private boolean commit(KafkaConsumer<String, String> consumer) {
+        try {
+            consumer.commitSync();
+            return true;
+        } catch (CommitFailedException | RebalanceInProgressException | TimeoutException moved) {
+            return false;
+        }
     }
 
     private void copy() throws InterruptedException {
@@ -144,7 +194,7 @@ public final class CrashClient {
                     "transaction.timeout.ms", 20_000, "delivery.timeout.ms", 15_000,
                     "request.timeout.ms", 10_000);
             try (Producer<String, String> producer = producer(more);
-                    KafkaConsumer<String, String> input = consumer()) {
+                    KafkaConsumer<String, String> input = consumer("copy-" + name, List.of(IN))) {
                 insist(producer::initTransactions);
                 number = copyUntilUnknown(producer, input, number);
             } catch (KafkaException broken) {
@@ -162,7 +212,7 @@ public final class CrashClient {
                 continue;
             }
             number++;
-            String txn = name + "." + number;
+            String txn = name + "." + life + "." + number;
             String how = copyBatch(producer, input, batch, txn);
             note("end", "\"txn\": \"%s\", \"how\": \"%s\"", txn, how);
             if (how.equals("unknown") || how.equals("aborted") && !rewind(input, batch)) {
@@ -183,11 +233,11 @@ public final class CrashClient {
             Map<TopicPartition, OffsetAndMetadata> after = new HashMap<>();
             int at = 0;
             for (ConsumerRecord<String, String> record : batch) {
-                String value = txn + "/" + at;
+                String value = txn + "/" + at++;
                 note("send", "\"topic\": \"out-%s\", \"value\": \"%s\", \"txn\": \"%s\", "
                         + "\"source\": [\"%s\", %d, %d]", name, value, txn, record.topic(),
                         record.partition(), record.offset());
-                send(producer, "out-" + name, at++ % 2, value);
+                send(producer, "out-" + name, (int) (record.offset() % 2), value);
                 after.put(new TopicPartition(record.topic(), record.partition()),
                         new OffsetAndMetadata(record.offset() + 1));
             }

@@ -1,10 +1,11 @@
-"""A librdkafka client of the crash loop: `client.py ROLE BOOTSTRAP NAME HISTORY SEED`.
+"""A librdkafka client of the crash loop: `client.py ROLE BOOTSTRAP NAME HISTORY SEED LIFE RATE`.
 
 ROLE is produce (idempotent, acks=all), copy (consume-process-produce in transactions, protocol
 version 1), read (a member of a group that reads committed records) or fill (one record for each
-partition). It works until its standard
-input ends, writes its history as tests/oracle says, and exits 0 unless it was told something that a
-client cannot live with. CRASH_DEBUG, librdkafka's "debug", makes it tell what it does.
+partition). LIFE tells its executions apart; at RATE 1 it takes its time, at RATE n it writes n
+times as much. It works until its standard input ends, writes its history as tests/oracle says, and
+exits 0 unless it was told something that a client cannot live with. CRASH_DEBUG, librdkafka's
+"debug", makes it tell what it does.
 """
 
 import json
@@ -18,7 +19,10 @@ import confluent_kafka as kafka
 IN = "in"
 PARTITION_COUNT = 3
 ABORT_SHARE = 0.15
+SLOW_SHARE = 0.1   # of the transactions: their offsets are sent late
+SLOW_S = 0.1
 BATCH_MAX = 60
+BATCH_RATE_MAX = 10
 PACE_S = 0.02  # between two handfuls of records: the log is tested, not its throughput
 HANDFUL = 8
 KEY_SIZE_MAX = 6000  # of keys that only fill segments, so that these roll between kills
@@ -30,7 +34,6 @@ CALL_TRIES = 2
 # for this long is executed anew, as a supervisor would do; nobody knows what became of its
 # transaction.
 HUNG_S = 8
-LIFE = "CRASH_LIFE"  # counts the executions
 COMMON = {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 100, "log_level": 2,
           "socket.timeout.ms": 10000, "retry.backoff.ms": 20, "retry.backoff.max.ms": 200}
 
@@ -38,9 +41,11 @@ COMMON = {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 100, "log_leve
 class Client:
     """What the roles share: the history, the end, the settings."""
 
-    def __init__(self, bootstrap, name, path, seed):
+    def __init__(self, bootstrap, name, path, seed, life, rate):
         self.name = name
-        self.random = random.Random(f"{seed}-{name}")
+        self.life = life
+        self.rate = int(rate)
+        self.random = random.Random(f"{seed}-{name}-{life}")
         self.common = {**COMMON, "bootstrap.servers": bootstrap, "client.id": name}
         if "CRASH_DEBUG" in os.environ:
             self.common.update(debug=os.environ["CRASH_DEBUG"], log_level=7)
@@ -62,7 +67,7 @@ class Client:
         while self.progress.wait(HUNG_S):
             self.progress.clear()
         self.note("hung")
-        os.environ[LIFE] = str(int(os.environ.get(LIFE, "0")) + 1)
+        sys.argv[-2] += "x"  # another life
         os.execv(sys.executable, [sys.executable, *sys.argv])
 
     def note(self, op, **event):
@@ -74,18 +79,31 @@ class Client:
             self.note("ack", topic=message.topic(), partition=message.partition(),
                       offset=message.offset(), value=message.value().decode())
 
+    def note_assigned(self, _, partitions):
+        for part in partitions:
+            self.note("assign", topic=part.topic, partition=part.partition)
+
     def consumer(self, group, topics):
         consumer = kafka.Consumer({
             **self.common, "group.id": group, "enable.auto.commit": False,
             "auto.offset.reset": "earliest", "isolation.level": "read_committed",
-            "session.timeout.ms": 6000, "heartbeat.interval.ms": 500,
+            "session.timeout.ms": 3000, "heartbeat.interval.ms": 500,
             "fetch.wait.max.ms": 100, "fetch.error.backoff.ms": 20})
-        consumer.subscribe(topics)
+        consumer.subscribe(topics, on_assign=self.note_assigned)
         return consumer
 
     def records(self, consumer, count):
         """Records that came within a moment; what went wrong meanwhile is tried again."""
         return [m for m in consumer.consume(count, 0.1) if m.error() is None]
+
+    def handed(self, consumer, count):
+        """The same one by one: what was handed out was so under the assignment noted last."""
+        for number in range(count):
+            message = consumer.poll(0 if number else 0.1)
+            if message is None:
+                return
+            if message.error() is None:
+                yield message
 
 
 def produce(client):
@@ -93,8 +111,8 @@ def produce(client):
                                "linger.ms": 2, "message.timeout.ms": 0})
     number = 0
     while not client.ended.is_set():
-        for _ in range(client.random.randint(1, HANDFUL)):
-            value = f"{client.name}-{number}"
+        for _ in range(client.rate * client.random.randint(1, HANDFUL)):
+            value = f"{client.name}.{client.life}-{number}"
             number += 1
             client.note("send", topic=IN, value=value)
             producer.produce(IN, value.encode(), b"k" * client.random.randrange(KEY_SIZE_MAX),
@@ -111,12 +129,13 @@ class Copier:
 
     def __init__(self, client):
         self.client = client
-        self.topic = f"out-{client.name}"
+        kind = client.name.rstrip("0123456789")  # copiers of one kind share a group
+        self.topic = f"out-{kind}"
         self.producer = kafka.Producer({
             **client.common, "transactional.id": f"txn-{client.name}", "linger.ms": 2,
             "transaction.timeout.ms": 20000, "message.timeout.ms": 15000})
         self.insist(self.producer.init_transactions)
-        self.input = client.consumer(f"copy-{client.name}", [IN])
+        self.input = client.consumer(f"copy-{kind}", [IN])
 
     def insist(self, call, *arguments):
         """Repeats a call that may be repeated, says the client, but not for ever."""
@@ -136,7 +155,8 @@ class Copier:
             value = f"{txn}/{number}"
             self.client.note("send", topic=self.topic, value=value, txn=txn, source=[
                 message.topic(), message.partition(), message.offset()])
-            self.producer.produce(self.topic, value.encode(), partition=number % 2,
+            # A source's copies go to one partition, so that what was aborted is followed there.
+            self.producer.produce(self.topic, value.encode(), partition=message.offset() % 2,
                                   on_delivery=self.client.on_delivery)
 
     def copy(self, txn, batch):
@@ -148,6 +168,9 @@ class Copier:
             after = {}
             for message in batch:
                 after[message.partition()] = message.offset() + 1
+            if self.client.random.random() < SLOW_SHARE:
+                self.client.note("slow", txn=txn)
+                self.client.ended.wait(SLOW_S)
             self.insist(self.producer.send_offsets_to_transaction,
                         [kafka.TopicPartition(IN, p, o) for p, o in sorted(after.items())],
                         self.input.consumer_group_metadata())
@@ -186,11 +209,12 @@ def copy(client):
                 copier = Copier(client)
             except kafka.KafkaException:
                 continue  # nobody answered in time: another try
-        batch = client.records(copier.input, client.random.randint(1, BATCH_MAX))
+        most = BATCH_MAX * min(client.rate, BATCH_RATE_MAX)
+        batch = client.records(copier.input, client.random.randint(1, most))
         if not batch:
             continue
         number += 1
-        txn = f"{client.name}.{os.environ.get(LIFE, '0')}.{number}"
+        txn = f"{client.name}.{client.life}.{number}"
         how = copier.copy(txn, batch)
         client.note("end", txn=txn, how=how)
         if how == "unknown" or how == "aborted" and not copier.rewind(batch):
@@ -202,16 +226,15 @@ def copy(client):
 
 
 def read(client):
-    topics = [IN, "out-python", "out-java"]
+    topics = [IN, "out-python", "out-java", "out-go"]
     consumer = client.consumer("readers", topics)
     is_behind = False
     while not client.ended.is_set():
-        batch = client.records(consumer, 500)
-        for message in batch:
+        for message in client.handed(consumer, BATCH_MAX * client.rate):
+            is_behind = True
             client.note("read", reader="readers", topic=message.topic(),
                         partition=message.partition(), offset=message.offset(),
                         value=message.value().decode())
-        is_behind = is_behind or bool(batch)
         try:
             if is_behind:
                 consumer.commit(asynchronous=False)
@@ -239,9 +262,8 @@ def fill(client):
 
 
 def main():
-    role, bootstrap, name, path, seed = sys.argv[1:]
-    {"produce": produce, "copy": copy, "read": read, "fill": fill}[role](
-        Client(bootstrap, name, path, seed))
+    role, *settings = sys.argv[1:]
+    {"produce": produce, "copy": copy, "read": read, "fill": fill}[role](Client(*settings))
 
 
 if __name__ == "__main__":

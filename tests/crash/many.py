@@ -13,7 +13,10 @@ import sys
 import time
 
 import run  # which finds the rest
+import killable
 import oracle
+import process
+import raw
 import stored
 import toolchains
 
@@ -27,8 +30,8 @@ CHECKS = (oracle.acknowledged_is_stored, oracle.offsets_are_contiguous,
 def start_fill(server, out, number):
     path = out / f"fill{number}.jsonl"
     command = [toolchains.OUT / "venv/bin/python", run.HERE / "client.py", "fill",
-               f"127.0.0.1:{server.port}", f"fill{number}", path, "0"]
-    return run.process.Child(command, out / f"fill{number}.stderr"), path
+               server.address(), f"fill{number}", path, "0", "0", "1"]
+    return process.Child(command, out / f"fill{number}.stderr"), path
 
 
 def ack_count(path):
@@ -43,7 +46,7 @@ def fill_and_kill(server, out):
     if code:
         raise RuntimeError(first.stderr_tail())
     second, path = start_fill(server, out, 2)
-    run.process.poll_until(lambda: ack_count(path) > LATER_ACKS, FILL_S, "the second filling")
+    process.poll_until(lambda: ack_count(path) > LATER_ACKS, FILL_S, "the second filling")
     server.kill()
     second.kill()
     second.close()
@@ -53,7 +56,7 @@ def fill_and_kill(server, out):
 
 
 def note_stored(server, topics, path):
-    conn = run.raw.Raw("127.0.0.1", server.port)
+    conn = raw.Raw("127.0.0.1", server.port)
     with open(path, "w", encoding="utf-8") as history:
         for topic in topics:
             for partition in range(PART_COUNT):
@@ -76,9 +79,9 @@ def main():
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     topics = [f"many{number}" for number in range(options.partitions // PART_COUNT)]
-    server = run.Server(options, out)
+    server = killable.Server(options, out, run.SETTINGS)
     try:
-        conn = run.raw.Raw("127.0.0.1", server.port)
+        conn = raw.Raw("127.0.0.1", server.port)
         for topic in topics:
             conn.create_topic(topic, PART_COUNT)
         conn.close()

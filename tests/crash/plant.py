@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Shows that the lossy loop bites: plants a missing flush in a scratch copy, kills until caught.
+"""Shows that the lossy loops bite: plants a defect in a scratch copy, kills until it is caught.
 
-    plant.py [--only NAME,...] [--rounds N]
+    plant.py [--only NAME,...] [--rounds N] [--loop crash|streams]
 
-Each round has ROUND_KILLS kills and a seed of its own. Prints a row of docs/reliability.md for
-each planted defect; exits 1 where one is not caught.
+Each round has ROUND_KILLS kills, of each side in the loop of Kafka Streams, and a seed of its own.
+Prints a row of docs/reliability.md for each planted defect; exits 1 where one is not caught.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 COPY = ROOT / "build/plant"
+LOOPS = {"crash": HERE / "run.py", "streams": ROOT / "tests/streams/run.py"}
 ROUND_KILLS = 10
 BUILD_S = 900
 ROUND_S = 300
@@ -34,7 +35,7 @@ def unless_log(name):
     return unless(f'strncmp(log->name, "{name}", {len(name)}) == 0')
 
 
-# name -> what is missing, and the one place that is changed for it: file, text, other text
+# name -> what is missing or wrong, and the one place that is changed for it: file, text, other text
 PLANTS = {
     "ack": ("an append is durable at once: acks=all answers before the sync", (
         "src/broker/partition.c",
@@ -55,6 +56,17 @@ PLANTS = {
     "manifest": ("fdatasync of the manifest", (
         "src/storage/manifest.c", "file_sync_data(manifest->files, file);",
         "file >= 0 ? ERR_NONE : file_sync_data(manifest->files, file);")),
+    "aborted-offsets": ("offsets of an aborted transaction count", (
+        "src/coord/offsets_transaction.c", "if (is_commit)\n            apply(",
+        "if (is_commit || end_offset > 0)\n            apply(")),
+    "generation": ("members that a group has given up may commit in transactions", (
+        "src/coord/offsets_commit.c",
+        "if (code != KAFKA_NONE)\n        return code;\n    if (request->generation",
+        "if (is_transactional)\n        return KAFKA_NONE;\n    if (code != KAFKA_NONE)\n"
+        "        return code;\n    if (request->generation")),
+    "aborted-records": ("readers are not told which transactions were aborted", (
+        "src/api/fetch_set.c", "answer->aborted_transactions_count = (int32_t)count;",
+        "answer->aborted_transactions_count = 0;")),
 }
 
 
@@ -86,7 +98,7 @@ def make_copy():
             os.symlink(ROOT / name, COPY / name)
 
 
-def catch(name, rounds):
+def catch(name, rounds, loop):
     """What caught the planted defect, and within how many kills; None: nothing did."""
     what, (file, old, new) = PLANTS[name]
     path = COPY / file
@@ -97,7 +109,7 @@ def catch(name, rounds):
     try:
         build()
         for number in range(1, rounds + 1):
-            done = command("python3", HERE / "run.py", "--lossy", "--binary",
+            done = command("python3", LOOPS[loop], "--lossy", "--binary",
                            COPY / "build/release/tests/headrace_lossy", "--out",
                            COPY / "build" / name, "--kills", ROUND_KILLS, "--seed", number,
                            seconds=ROUND_S)
@@ -117,11 +129,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default=",".join(PLANTS))
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--loop", choices=LOOPS, default="crash")
     options = parser.parse_args()
     make_copy()
     missed = 0
     for name in options.only.split(","):
-        row = catch(name, options.rounds)
+        row = catch(name, options.rounds, options.loop)
         missed += row is None
         print(row or f"| {PLANTS[name][0]} | nothing | > {options.rounds * ROUND_KILLS} |",
               flush=True)

@@ -2,81 +2,48 @@
 """Kills the real binary under real clients, again and again, and asks the oracle.
 
     run.py [--binary FILE] [--kills N] [--seed N] [--lossy] [--keep-percent N] [--out DIR]
+           [--seconds N] [--rate N]
 
-One server on one port, clients of librdkafka and of Java around it. Every 50 ms to 2 s the server
-is killed and started again. In the end the clients finish in peace, the log is read twice with one
-more kill in between, and tests/oracle judges what everyone saw. Exits 0 where nothing is wrong;
-else prints what, the seed, and the command that does it again, and leaves data and histories in
-DIR.
+One server on one port, clients of librdkafka, Java and franz-go around it. Every 50 ms to 2 s the
+server or a client is killed and started again, N times each; now and then a copier is frozen until
+its group has given it up, and thaws in the middle of what it was at. In the end the clients finish
+in peace, the log is read twice with one more kill in between, and tests/oracle judges what everyone
+saw. Exits 0 where nothing is wrong; else prints what, the seed, and the command that does it again,
+and leaves data and histories in DIR.
+
+With --kills 0 --seconds N --rate N it is a load test: the same clients for so long, that much
+faster.
 """
 
 import argparse
 import json
-import os
 import pathlib
 import random
-import shutil
-import struct
-import subprocess
 import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-sys.path.insert(0, str(ROOT / "tests/interop"))
-sys.path.insert(0, str(ROOT / "tests/oracle"))
+sys.path.insert(0, str(ROOT / "tests/support"))
+import killable  # noqa: E402, which finds the rest
+import crowd  # noqa: E402
 import oracle  # noqa: E402
 import process  # noqa: E402
 import raw  # noqa: E402
 import stored  # noqa: E402
 import toolchains  # noqa: E402
 
-ALIVE_S = (0.05, 2.0)  # from ready to the kill
-READY_S = 30
-END_S = 90             # for clients to finish once nobody dies any more
-TOPICS = {"in": 3, "out-python": 2, "out-java": 2}
-GROUPS = {"copy-python": ["in"], "copy-java": ["in"], "readers": list(TOPICS)}
+ALIVE_S = (0.05, 2.0)   # from one kill to the next
+FROZEN_S = (3.5, 5.0)   # longer than the session of a member
+KILLS_PER_FREEZE = 5
+USURPED_SHARE = 0.5     # of the freezes: another process has the transactional id meanwhile
+TWINS_S = (0.5, 1.5)    # how long both then live
+END_S = killable.END_S
+TOPICS = {"in": 3, "out-python": 2, "out-java": 2, "out-go": 2}
+GROUPS = {"copy-python": ["in"], "copy-java": ["in"], "copy-go": ["in"], "readers": list(TOPICS)}
 # The smallest segments, so that rolls and checkpoints happen between kills.
-SETTINGS = ("log.segment.bytes=1048576", "group.initial.rebalance.delay.ms=50")
-LOST = (OSError, raw.KafkaError, process.Timeout)
-EXPECTED = (RuntimeError, *LOST, struct.error, ValueError)
-
-
-class Server:
-    """The binary under test; every life has the same port."""
-
-    def __init__(self, options, out):
-        self.command = [options.binary, "serve", "--data", out / "data",
-                        "--http", "127.0.0.1:0"]
-        for setting in SETTINGS:
-            self.command += ["-X", setting]
-        self.env = dict(os.environ)
-        if options.lossy:
-            self.env["HEADRACE_LOSSY"] = str(out / "data")
-            self.env["HEADRACE_LOSSY_KEEP"] = str(options.keep_percent)
-        self.stderr = out / "server.stderr"
-        self.port = 0
-        self.child = None
-        self.start()
-
-    def start(self):
-        kafka = ["--kafka", f"127.0.0.1:{self.port}"]
-        self.child = process.Child([*self.command, *kafka], self.stderr, env=self.env)
-        line = self.child.read_line(process.Deadline(READY_S))
-        words = (line or b"").decode().split()
-        if words[:2] != ["headrace", "ready"]:
-            raise RuntimeError(f"the server did not start: {line!r}\n" + self.child.stderr_tail())
-        self.port = int(dict(w.split("=", 1) for w in words[2:])["kafka"].rpartition(":")[2])
-
-    def kill(self):
-        if self.child.popen.poll() is not None:
-            raise RuntimeError("the server ended by itself\n" + self.child.stderr_tail())
-        self.child.kill()
-        self.child.close()
-
-    def restart(self):
-        self.kill()
-        self.start()
+SETTINGS = ("log.segment.bytes=1048576", "group.initial.rebalance.delay.ms=50",
+            "group.min.session.timeout.ms=500")
 
 
 class Watch:
@@ -112,7 +79,7 @@ class Watch:
             for group, topics in GROUPS.items():
                 for topic in topics:
                     self.look_at_group(group, topic)
-        except LOST:
+        except killable.LOST:
             self.forget()
 
     def look_at_group(self, group, topic):
@@ -132,46 +99,56 @@ class Watch:
         return True
 
 
-def start_clients(options, server, out):
-    python = [toolchains.OUT / "venv/bin/python", HERE / "client.py"]
-    java = toolchains.java_command(str(out / "classes")) + ["CrashClient"]
-    roles = [("python", python, "copy"), ("java", java, "copy"), ("p0", python, "produce"),
-             ("p1", java, "produce"), ("r0", python, "read"), ("r1", python, "read")]
-    clients = {}
-    for name, command, role in roles:
-        clients[name] = process.Child(
-            [*command, role, f"127.0.0.1:{server.port}", name, out / f"{name}.jsonl",
-             str(options.seed)], out / f"{name}.stderr")
-    return clients
+def victims(kills, dice):
+    """Who is killed or frozen, in which order."""
+    names = ["server"] * kills + dice.choices(list(crowd.CLIENTS), k=kills)
+    names += ["freeze"] * -(-kills // KILLS_PER_FREEZE)
+    dice.shuffle(names)
+    return names
 
 
-def finish(client, name):
-    """Lets a client end by itself; what it cannot live with is a failure."""
-    client.popen.stdin.close()
-    try:
-        code = client.popen.wait(END_S)
-    except subprocess.TimeoutExpired:
-        client.kill()
-        raise RuntimeError(f"{name} did not end within {END_S} s\n" + client.stderr_tail())
-    if code:
-        raise RuntimeError(f"{name} ended with {code}\n" + client.stderr_tail())
+def look_for(watch, seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        watch.look()
+
+
+def strike(name, server, watch, clients):
+    watch.note("kill", victim=name)
+    if name == "server":
+        server.kill()
+        watch.forget()
+        server.start()
+    else:
+        clients.kill(name)
+
+
+def freeze(watch, clients, dice):
+    """Freezes a copier until its group has given it up; it may have been replaced when it thaws,
+    and then it is killed after both had their time."""
+    name = dice.choice(crowd.SHARING)
+    clients.freeze(name)
+    is_usurped = dice.random() < USURPED_SHARE
+    if is_usurped:
+        name = clients.usurp(name)
+    look_for(watch, dice.uniform(*FROZEN_S))
+    clients.thaw(name)
+    if is_usurped:
+        look_for(watch, dice.uniform(*TWINS_S))
+        clients.remove(name)
 
 
 def kill_loop(options, server, watch, clients):
-    schedule = random.Random(options.seed)
-    for number in range(options.kills):
-        end = time.monotonic() + schedule.uniform(*ALIVE_S)
-        while time.monotonic() < end:
-            watch.look()
-        server.kill()
-        watch.forget()
-        watch.note("kill", number=number)
-        server.start()
-        for name, client in clients.items():
-            if client.popen.poll() is not None:
-                raise RuntimeError(f"{name} gave up after kill {number}\n" + client.stderr_tail())
-        if options.kills > 20 and number % 20 == 19:
-            print(f"{number + 1} kills", flush=True)
+    dice = random.Random(options.seed)
+    for number, name in enumerate(victims(options.kills, dice), 1):
+        look_for(watch, dice.uniform(*ALIVE_S))
+        if name == "freeze":
+            freeze(watch, clients, dice)
+        else:
+            strike(name, server, watch, clients)
+        clients.check_alive()
+        if number % 20 == 0:
+            print(f"{number} kills", flush=True)
 
 
 def read_all(watch, server, number, out):
@@ -182,16 +159,11 @@ def read_all(watch, server, number, out):
                 watch.note("stored", **{"pass": number}, topic=topic, partition=partition,
                            offset=offset, value=value)
     reader = [toolchains.OUT / "venv/bin/python", HERE / "committed.py",
-              f"127.0.0.1:{server.port}", str(number), out / f"final-{number}.jsonl",
+              server.address(), str(number), out / f"final-{number}.jsonl",
               *(f"{topic}:{count}" for topic, count in TOPICS.items())]
     code, _, said = process.run(reader, END_S)
     if code:
         raise RuntimeError("reading the committed records failed\n" + said.decode())
-
-
-def kill_all(clients):
-    for client in clients.values():
-        client.kill()
 
 
 def read_remains(watch, server, out):
@@ -199,74 +171,55 @@ def read_remains(watch, server, out):
     try:
         watch.forget()
         read_all(watch, server, 1, out)
-    except EXPECTED as error:
+    except killable.EXPECTED as error:
         print(f"and then: {error}", file=sys.stderr)
 
 
 def run(options, out):
-    server = Server(options, out)
+    server = killable.Server(options, out, SETTINGS)
     watch = Watch(server, out / "watch.jsonl")
-    clients = {}
+    clients = crowd.Crowd(server.address(), out, options.seed, options.rate)
     try:
         for topic, count in TOPICS.items():
             watch.connect().create_topic(topic, count)
-        clients.update(start_clients(options, server, out))
-        for name in ("python", "java"):
+        clients.start_all()
+        for name in ("python", "java", "go"):
             process.poll_until(lambda n=name: watch.connect().ends(f"out-{n}", 2)[0] > 0, END_S,
                                f"the first record of {name}")
         kill_loop(options, server, watch, clients)
-        for name in ("p0", "p1"):
-            finish(clients.pop(name), name)
-        for group, members in (("copy-python", ["python"]), ("copy-java", ["java"]),
-                               ("readers", ["r0", "r1"])):
+        look_for(watch, options.seconds)
+        clients.finish(crowd.PRODUCERS)
+        for group, members in crowd.MEMBERS.items():
             process.poll_until(lambda g=group: watch.has_caught_up(g), END_S,
                                f"the end of group {group}")
-            for name in members:
-                finish(clients.pop(name), name)
+            clients.finish(members)
         watch.look()
         for number in (1, 2):
             read_all(watch, server, number, out)
             watch.forget()
             server.restart()
-    except EXPECTED:
-        kill_all(clients)  # or they are told more than the reading sees
+    except killable.EXPECTED:
+        clients.kill_all()  # or they are told more than the reading sees
         read_remains(watch, server, out)
         raise
     finally:
-        kill_all(clients)
+        clients.kill_all()
         server.child.kill()
-
-
-def prepare(options):
-    """The folder of this run, with what its clients need."""
-    out = options.out.resolve()
-    shutil.rmtree(out, ignore_errors=True)
-    (out / "classes").mkdir(parents=True)
-    failed = toolchains.build(["jars", "venv"])
-    if failed:
-        sys.exit("\n".join(failed.values()))
-    toolchains.run(toolchains.tool("javac"), "-Xlint:all,-processing,-classfile", "-Werror", "-d",
-                   out / "classes", "-cp", toolchains.jars() / "*", HERE / "CrashClient.java")
-    return out
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "build/release/headrace")
-    parser.add_argument("--kills", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--lossy", action="store_true", help="the binary is headrace_lossy")
-    parser.add_argument("--keep-percent", type=int, default=0,
-                        help="lossy: how much of what was not synced survives")
-    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "build/crash")
+    killable.add_options(parser, ROOT / "build/crash")
+    parser.add_argument("--seconds", type=float, default=0, help="so long without kills, at last")
+    parser.add_argument("--rate", type=int, default=1, help="how much faster the clients are")
     options = parser.parse_args()
-    out = prepare(options)
+    out = killable.prepare(options, ["jars", "venv", "go"], [HERE / "CrashClient.java"])
     begin = time.monotonic()
     failures = {}
     checks = oracle.SAFETY + oracle.COMPLETENESS
     try:
         run(options, out)
-    except EXPECTED as error:
+    except killable.EXPECTED as error:
         failures["run"] = [f"{type(error).__name__}: {error}"]
         checks = oracle.SAFETY
     history = oracle.load(sorted(out.glob("*.jsonl")))
@@ -277,9 +230,9 @@ def main():
     print(f"{len(history.ops['kill'])} kills in {time.monotonic() - begin:.0f} s, "
           + oracle.summary(history))
     if failures:
-        lossy = f" --lossy --keep-percent {options.keep_percent}" if options.lossy else ""
-        print(f"FAILED; histories in {out}; again: tests/crash/run.py --binary {options.binary} "
-              f"--kills {options.kills} --seed {options.seed}{lossy}")
+        print(f"FAILED; histories in {out}; again: "
+              + killable.command_again(options, "tests/crash/run.py")
+              + f" --seconds {options.seconds:g} --rate {options.rate}")
     return 1 if failures else 0
 
 

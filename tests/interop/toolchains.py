@@ -122,7 +122,7 @@ STEPS = {
     "java": (build_java, ["clients/java", "pom.xml"], ["java/Driver.class"]),
     "venv": (build_venv, ["clients/requirements.txt"], ["venv/bin/python"]),
     "librdkafka": (build_librdkafka, ["clients/librdkafka"], ["librdkafka/driver"]),
-    "go": (build_go, ["clients/go"], ["go/franz-go", "go/sarama"]),
+    "go": (build_go, ["clients/go"], ["go/franz-go", "go/sarama", "go/crash"]),
     "kafkajs": (build_kafkajs, ["clients/kafkajs"], ["kafkajs/node_modules/kafkajs"]),
     "rdkafka": (build_rdkafka, ["clients/rdkafka"], ["target/release/interop-rdkafka"]),
 }

@@ -3,12 +3,16 @@
     oracle.py HISTORY.jsonl...        prints what is wrong; exits 1 where there is anything
 
 A history is JSON lines, one file for each process that saw something; each file is in the order in
-which its process saw it, which is all that is known of time. What a line says is its "op":
+which its process saw it, which is all that is known of time. A simulator, whose processes share one
+clock, writes one file, each line with the "who" of its process. The last line of a process that was
+killed may be cut, and then says nothing. What a line says is its "op":
 
     send        topic value [txn source]            it is about to be produced
     ack         topic partition offset value        its producer was told so
+    slow        txn                                 its records were sent, its offsets are late
     end         txn how                             committed, aborted, or unknown to its producer
     read        reader topic partition offset value seen by a reader of committed records
+    assign      topic partition                     its reads begin anew, wherever the group is
     offset      group topic partition offset [since] a group's committed offset was this; it was
                                                     asked for after so many lines of its file
     commit      group topic partition offset        a member's commit was answered so
@@ -37,6 +41,7 @@ class History:
 
     def __init__(self):
         self.ops = collections.defaultdict(list)
+        self.shown = collections.defaultdict(list)  # file -> its lines of op read and assign
         self.sent = {}    # value -> its line
         self.fates = {}   # txn -> how it ended
         self.stored = {}  # pass -> (topic, partition) -> {offset: value}
@@ -45,9 +50,11 @@ class History:
     def take(self, lines, name):
         for number, line in enumerate(lines):
             event = json.loads(line)
-            event["file"], event["line"] = name, number
+            event["file"], event["clock"] = event.get("who", name), (name, number)
             self.ops[event["op"]].append(event)
-            if event["op"] == "send":
+            if event["op"] in ("read", "assign"):
+                self.shown[event["file"]].append(event)
+            elif event["op"] == "send":
                 self.sent[event["value"]] = event
             elif event["op"] == "end":
                 self.fates[event["txn"]] = event["how"]
@@ -83,7 +90,7 @@ def load(paths):
     history = History()
     for path in paths:
         with open(path, encoding="utf-8") as lines:
-            history.take(lines, str(path))
+            history.take((line for line in lines if line.endswith("\n")), str(path))
     return history
 
 
@@ -173,6 +180,42 @@ def readers_see_the_log(history):
                 yield f"{reader} never read {where} {offset}"
 
 
+def sends_keep_their_order(history):
+    """What a process sent to a partition is there in the order in which it was sent."""
+    turns = {event["value"]: turn for turn, event in enumerate(history.ops["send"])}
+    last = {}
+    for where, offset, value in history.records("stored"):
+        event = history.sent.get(value)
+        if event is None:
+            continue
+        key = event["file"], where
+        before = last.get(key, value)
+        if turns[before] > turns[value]:
+            yield f"{value} at {(where, offset)} was sent before {before}, and stands behind it"
+        last[key] = value
+
+
+def polls_leave_nothing_out(history):
+    """From one assignment to the next, a process is shown a partition's committed records each
+    once, in order: its polls neither go back nor skip any."""
+    after = {}
+    for where, log in history.last("final").items():
+        offsets = sorted(log)
+        after[where] = dict(zip(offsets, offsets[1:]))
+    for name, lines in history.shown.items():
+        last = {}
+        for event in lines:
+            where = place(event)
+            if event["op"] == "assign":
+                last.pop(where, None)
+                continue
+            before = last.get(where)
+            wanted = after.get(where, {}).get(before)
+            if before is not None and event["offset"] != wanted:
+                yield f"{name}: after {where} {before} came {event['offset']}, not {wanted}"
+            last[where] = event["offset"]
+
+
 def never_back(history, op, key, number):
     last = {}
     for event in history.ops[op]:
@@ -215,10 +258,11 @@ def answered_commits_are_shown(history):
     """Who asks after a commit was answered, by a clock that both share, is shown it or a later."""
     answered = collections.defaultdict(list)
     for event in history.ops["commit"]:
-        answered[event["file"], group_place(event)].append(event)
+        answered[event["clock"][0], group_place(event)].append(event)
     for event in history.ops["offset"]:
-        for commit in answered[event["file"], group_place(event)]:
-            if commit["line"] < event.get("since", 0) and commit["offset"] > event["offset"]:
+        for commit in answered[event["clock"][0], group_place(event)]:
+            is_before = commit["clock"][1] < event.get("since", 0)
+            if is_before and commit["offset"] > event["offset"]:
                 yield f"{group_place(event)} had committed {commit['offset']}, and was shown at " \
                       f"{event['offset']}"
 
@@ -255,6 +299,7 @@ SAFETY = (
     acknowledged_is_stored,
     offsets_are_contiguous,
     nothing_is_stored_twice,
+    sends_keep_their_order,
     aborted_is_hidden,
     aborted_offsets_are_hidden,
     answered_commits_are_shown,
@@ -267,6 +312,7 @@ COMPLETENESS = (
     sources_are_used_once,
     readers_see_the_log,
     commits_stay,
+    polls_leave_nothing_out,
     reads_are_equal,
     something_happened,
 )

@@ -3,7 +3,9 @@
 different for every promise."""
 
 import json
+import pathlib
 import sys
+import tempfile
 import unittest
 
 import oracle
@@ -20,14 +22,15 @@ def seen(op, offset, value, topic="in", **more):
 
 
 def history():
-    """Two records, copied by one transaction; another one was aborted."""
+    """Two records, copied by one transaction after another one was aborted."""
     lines = [send("a"), send("b"), seen("ack", 0, "a"), seen("ack", 1, "b"),
-             send("t1/0", **TXN, source=["in", 0, 0]), send("t1/1", **TXN, source=["in", 0, 1]),
-             {"op": "end", "txn": "t1", "how": "committed"},
              send("t2/0", topic="out", txn="t2", source=["in", 0, 0]),
-             {"op": "end", "txn": "t2", "how": "aborted"}]
+             {"op": "end", "txn": "t2", "how": "aborted"},
+             send("t1/0", **TXN, source=["in", 0, 0]), send("t1/1", **TXN, source=["in", 0, 1]),
+             {"op": "end", "txn": "t1", "how": "committed"}]
     shown = [("in", 0, "a"), ("in", 1, "b"), ("out", 2, "t1/0"), ("out", 3, "t1/1")]
     hidden = [("out", 0, "t2/0"), ("out", 1, None), ("out", 4, None)]
+    lines += [{"op": "assign", "topic": topic, "partition": 0} for topic in ("in", "out")]
     for topic, offset, value in shown:
         lines.append(seen("read", offset, value, topic, reader="r"))
     for number in (1, 2):
@@ -71,7 +74,7 @@ class OracleTest(unittest.TestCase):
         self.assertEqual(found, {"offsets_are_contiguous"})
 
     def test_duplicate(self):
-        more = [seen("stored", 2, "a", **{"pass": number}) for number in (1, 2)]
+        more = [seen("stored", 2, "b", **{"pass": number}) for number in (1, 2)]
         self.assertEqual(self.judge(history() + more), {"nothing_is_stored_twice"})
 
     def test_record_from_nowhere(self):
@@ -142,7 +145,33 @@ class OracleTest(unittest.TestCase):
 
     def test_what_was_read_is_gone(self):
         found = self.judge(history() + [seen("read", 2, "c", reader="r")])
-        self.assertEqual(found, {"readers_see_the_log"})
+        self.assertEqual(found, {"readers_see_the_log", "polls_leave_nothing_out"})
+
+    def test_sends_out_of_order(self):
+        lines = history()
+        self.assertEqual(self.judge([send("b"), *self.without(op="send", value="b")]),
+                         {"sends_keep_their_order"})
+        self.assertEqual(self.judge([send("c"), *lines]), set())
+
+    def test_polls_that_skip_or_go_back(self):
+        lines = history()
+        again = seen("read", 0, "a", reader="r")
+        self.assertEqual(self.judge(lines + [again]), {"polls_leave_nothing_out"})
+        assign = {"op": "assign", "topic": "in", "partition": 0}
+        self.assertEqual(self.judge(lines + [assign, again]), set())
+        later = seen("read", 3, "c", reader="r")
+        more = [send("c"), send("d"), later]
+        for op in ("final", "stored"):
+            for number in (1, 2):
+                more += [seen(op, 2, "d", **{"pass": number}), seen(op, 3, "c", **{"pass": number})]
+        self.assertIn("polls_leave_nothing_out", self.judge(lines + more))
+
+    def test_cut_last_line(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "history.jsonl"
+            text = "".join(json.dumps(line) + "\n" for line in history())
+            path.write_text(text + '{"op": "send", "val')
+            self.assertEqual(oracle.judge(oracle.load([path])), {})
 
     def test_numbers_that_go_back(self):
         for op, number in (("offset", "offset"), ("generation", "generation"), ("marks", "high")):

@@ -60,6 +60,7 @@ void link_lose(struct link *link)
     link->call_count = 0;
     buf_clear(&link->leaving);
     buf_clear(&link->coming);
+    link->world->speaker = link->name;
     link->lost(link);
 }
 
@@ -109,6 +110,7 @@ static bool hear_one(struct link *link)
     struct reader body;
     reader_init(&body, buf_span(&answer));
     arena_reset(&link->arena);
+    link->world->speaker = link->name;
     link->answer(link, &call, &body);
     buf_deinit(&answer);
     return true;

@@ -250,9 +250,8 @@ static void take_assignment(struct member *self, struct span given)
     self->beat_ms = world_now_ms(world_of(self));
     /* Only now does the generation count: one that nobody was given an assignment in may be lost.
      */
-    world_note(world_of(self),
-               "\"op\":\"generation\",\"group\":\"" GROUP " as %s sees it\",\"generation\":%d",
-               self->base.name, self->generation);
+    world_note(world_of(self), "\"op\":\"generation\",\"group\":\"" GROUP "\",\"generation\":%d",
+               self->generation);
     memset(self->owns, 0, sizeof self->owns);
     for (size_t i = 0; i < given.size; i++) {
         assert_true(given.data[i] < WORLD_PARTITION_COUNT);
@@ -304,6 +303,9 @@ static int16_t take_position(struct member *self, const struct call *call, struc
     if (told->error_code == KAFKA_NONE) {
         self->committed[call->a] = told->committed_offset;
         self->positions[call->a] = told->committed_offset < 0 ? 0 : told->committed_offset;
+        world_note(world_of(self),
+                   "\"op\":\"assign\",\"topic\":\"" WORLD_TOPIC "\",\"partition\":%lld",
+                   (long long)call->a);
     }
     return told->error_code;
 }

@@ -57,6 +57,7 @@ static void turn(struct sim *sim)
 {
     for (uint32_t i = 1 + world_draw(sim->world, 4); i > 0; i--) {
         struct sim_client *client = sim->clients[world_draw(sim->world, sim->count)];
+        sim->world->speaker = client->name;
         if (!client->is_retired)
             client->act(client);
     }

@@ -225,7 +225,7 @@ void world_note(struct world *world, const char *format, ...)
     world->line_count++;
     (void)fputc('{', world->history);
     (void)vfprintf(world->history, format, arguments);
-    (void)fputs("}\n", world->history);
+    (void)fprintf(world->history, ",\"who\":\"%s\"}\n", world->speaker);
     va_end(arguments);
 }
 

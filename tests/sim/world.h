@@ -38,7 +38,8 @@ struct world {
     uint64_t seed;
     uint64_t random;
     FILE *history;
-    int64_t line_count; /* of the history so far */
+    int64_t line_count;  /* of the history so far */
+    const char *speaker; /* the client whose turn it is */
     struct link *links[WORLD_LINK_COUNT_MAX];
     uint32_t link_count;
     uint32_t reset_chance; /* of each link at each turn, in 10,000 */
