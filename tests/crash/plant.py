@@ -8,19 +8,17 @@ Prints a row of docs/reliability.md for each planted defect; exits 1 where one i
 """
 
 import argparse
-import os
 import pathlib
 import re
-import shutil
-import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-COPY = ROOT / "build/plant"
+sys.path.insert(0, str(ROOT / "tests/support"))
+import planting  # noqa: E402
+
 LOOPS = {"crash": HERE / "run.py", "streams": ROOT / "tests/streams/run.py"}
 ROUND_KILLS = 10
-BUILD_S = 900
 ROUND_S = 300
 
 SYNC_DATA = "file_sync_data(store->options.files, job->files[i]->file)"
@@ -70,49 +68,15 @@ PLANTS = {
 }
 
 
-def command(*argv, seconds):
-    return subprocess.run([str(a) for a in argv], cwd=COPY, timeout=seconds, check=False,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def build():
-    for argv in (("cmake", "--preset", "release"),
-                 ("ninja", "-C", "build/release", "headrace_lossy")):
-        done = command(*argv, seconds=BUILD_S)
-        if done.returncode:
-            sys.exit(done.stdout[-2000:])
-
-
-def make_copy():
-    """The tracked files as they are; the libraries and clients that were built are shared."""
-    names = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, stdout=subprocess.PIPE,
-                           text=True).stdout.split()
-    for name in names:
-        target = COPY / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if not target.exists() or target.read_bytes() != (ROOT / name).read_bytes():
-            shutil.copy(ROOT / name, target)
-    (COPY / "build").mkdir(exist_ok=True)
-    for name in (".deps", "build/interop"):
-        if (ROOT / name).exists() and not (COPY / name).exists():
-            os.symlink(ROOT / name, COPY / name)
-
-
 def catch(name, rounds, loop):
     """What caught the planted defect, and within how many kills; None: nothing did."""
-    what, (file, old, new) = PLANTS[name]
-    path = COPY / file
-    text = path.read_text()
-    if text.count(old) != 1:
-        sys.exit(f"{name}: {file} has changed, the defect has no place")
-    path.write_text(text.replace(old, new))
-    try:
-        build()
+    what, plant = PLANTS[name]
+    with planting.planted(name, plant, "headrace_lossy"):
         for number in range(1, rounds + 1):
-            done = command("python3", LOOPS[loop], "--lossy", "--binary",
-                           COPY / "build/release/tests/headrace_lossy", "--out",
-                           COPY / "build" / name, "--kills", ROUND_KILLS, "--seed", number,
-                           seconds=ROUND_S)
+            done = planting.run("python3", LOOPS[loop], "--lossy", "--binary",
+                                planting.COPY / "build/release/tests/headrace_lossy", "--out",
+                                planting.COPY / "build" / name, "--kills", ROUND_KILLS, "--seed",
+                                number, seconds=ROUND_S)
             if done.returncode:
                 print(done.stdout, file=sys.stderr, flush=True)
                 checks = re.findall(r"^(\w+): \d+$", done.stdout, re.M)
@@ -120,9 +84,7 @@ def catch(name, rounds, loop):
                 kills += (number - 1) * ROUND_KILLS
                 by = ", ".join(checks).replace("run", "a client gave up")
                 return f"| {what} | {by} | {kills} |"
-        return None
-    finally:
-        path.write_text(text)
+    return None
 
 
 def main():
@@ -131,7 +93,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--loop", choices=LOOPS, default="crash")
     options = parser.parse_args()
-    make_copy()
+    planting.make_copy()
     missed = 0
     for name in options.only.split(","):
         row = catch(name, options.rounds, options.loop)
