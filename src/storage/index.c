@@ -197,14 +197,3 @@ void index_table_filed(struct index_table *table, uint32_t count)
     table->entries = NULL;
     table->capacity = 0;
 }
-
-void index_table_cut(struct index_table *table, uint32_t count)
-{
-    CHECK(count <= index_table_count(table));
-    if (count <= table->filed_count) {
-        table->filed_count = count;
-        table->count = 0;
-    } else {
-        table->count = count - table->filed_count;
-    }
-}

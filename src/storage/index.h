@@ -121,7 +121,4 @@ MUST_USE struct err index_file_write(const struct index_file *index, const uint8
 /* Moves the first count entries of memory to the filed ones; frees memory that got empty. */
 void index_table_filed(struct index_table *table, uint32_t count);
 
-/* Keeps the first count entries, filed ones first. */
-void index_table_cut(struct index_table *table, uint32_t count);
-
 #endif

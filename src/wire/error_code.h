@@ -145,7 +145,4 @@ enum error_code {
     KAFKA_SHARE_SESSION_LIMIT_REACHED = 133,
 };
 
-/* Kafka's name of the code, a constant; "UNKNOWN_SERVER_ERROR" for numbers that are none. */
-const char *error_code_name(int16_t code);
-
 #endif
