@@ -2,7 +2,8 @@
  * recovery: a log's way back.
  *
  * 1. The checkpoint's place: sealed segments behind it are safe too (W5), so it moves over them.
- * 2. The owner gets its newest producer snapshot, and the batches from there to the checkpoint.
+ * 2. The owner gets its newest producer snapshot, and the batches from there to the checkpoint. The
+ *    leader epochs of what it moved over are read from the batches.
  * 3. After an unclean end each batch from the checkpoint on is read and checked. The first torn one
  *    ends the log: the file is cut there and what comes later is dropped.
  *
@@ -20,7 +21,15 @@ struct recovery {
     struct diag *diag;
     uint32_t at; /* the segment that holds the checkpoint */
     int64_t visit_from;
+    int64_t epochs_from; /* where leader epochs are known up to from the manifest */
 };
+
+static struct err note_epoch(struct log *log, const struct batch_header *header)
+{
+    TRY(epochs_reserve(&log->epochs));
+    epochs_note(&log->epochs, header->leader_epoch, header->base_offset);
+    return ERR_NONE;
+}
 
 static struct err visit(const struct recovery *recovery, const struct batch_header *header,
                         struct span batch)
@@ -50,7 +59,8 @@ static struct err open_for_scan(struct log *log, const struct segment *segment, 
     return err;
 }
 
-/* Shows the owner the batches of one segment between its begin and `end`, a checked part. */
+/* Shows the owner the batches of one segment between its begin and `end`, a checked part, and notes
+ * their epochs. */
 static struct err visit_segment(const struct recovery *recovery, struct segment *segment,
                                 int64_t end)
 {
@@ -73,6 +83,8 @@ static struct err visit_segment(const struct recovery *recovery, struct segment 
                            (long long)scan.position, batch_fault_text(fault));
             break;
         }
+        if (!err_failed(err) && header.base_offset >= recovery->epochs_from)
+            err = note_epoch(log, &header);
         if (!err_failed(err))
             err = visit(recovery, &header, batch);
     }
@@ -85,11 +97,14 @@ static struct err visit_segment(const struct recovery *recovery, struct segment 
 static struct err visit_safe_part(struct recovery *recovery)
 {
     struct log *log = recovery->log;
-    if (recovery->visitor->batch == NULL || recovery->visit_from >= log->checkpoint.offset)
+    int64_t from = recovery->epochs_from;
+    if (recovery->visitor->batch != NULL && recovery->visit_from < from)
+        from = recovery->visit_from;
+    if (from >= log->checkpoint.offset)
         return ERR_NONE;
     for (uint32_t i = 0; i <= recovery->at && log->damage == NULL; i++) {
         struct segment *segment = log->segments.items[i];
-        if (segment->facts.next_offset <= recovery->visit_from || segment->facts.size == 0)
+        if (segment->facts.next_offset <= from || segment->facts.size == 0)
             continue;
         struct err err = visit_segment(recovery, segment, segment->facts.size);
         if (err_is(err, ERR_NOT_FOUND) || err_is(err, ERR_TRUNCATED))
@@ -153,6 +168,7 @@ static void find_checkpoint(struct recovery *recovery)
     int32_t at = segments_find(list, log->checkpoint.facts.base_offset);
     CHECK(at >= 0);
     recovery->at = (uint32_t)at;
+    recovery->epochs_from = log->checkpoint.offset;
     while (recovery->at + 1 < list->count && list->items[recovery->at]->state == SEGMENT_SEALED) {
         recovery->at++;
         log->checkpoint.offset = list->items[recovery->at]->facts.base_offset;
@@ -189,9 +205,8 @@ static struct err take_batch(struct recovery *recovery, struct segment *segment,
         return ERR_NONE;
     }
     TRY(index_reserve(&segment->index));
-    TRY(epochs_reserve(&log->epochs));
+    TRY(note_epoch(log, header));
     segment_add(segment, header, log->config.index_interval_size);
-    epochs_note(&log->epochs, header->leader_epoch, header->base_offset);
     atomic_fetch_add(&log->store->counters.batches_scanned, 1);
     return visit(recovery, header, batch);
 }
@@ -379,8 +394,7 @@ static void settle(struct recovery *recovery)
     }
     if (!log->store->was_clean)
         distrust_names(log);
-    if (!log->store->was_clean && log->config.is_compacted)
-        garbage_add(log->store, GARBAGE_STRAYS, log, 0, 0);
+    log->work.has_strays = !log->store->was_clean;
     const struct segment *last = segments_last(list);
     if (!is_durable || last->size_synced < last->facts.size)
         flush_enqueue(log);

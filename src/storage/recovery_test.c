@@ -168,6 +168,20 @@ static struct err check_index(void *context, const char *name, bool is_dir)
     return ERR_NONE;
 }
 
+/* A process that wrote a little, made a checkpoint and was killed: the next one has another epoch.
+ */
+static void live_an_epoch(struct fixture *fixture, struct promise *promise)
+{
+    fixture_open(fixture);
+    assert_true(open_logs(fixture, promise));
+    assert_true(work_round(fixture, promise, 0));
+    fixture->time.now_ms += fixture->options.checkpoint_interval_ms;
+    fixture_work(fixture);
+    close_logs(promise);
+    store_abandon(fixture->store);
+    mem_disk_crash(fixture->disk, MEM_DISK_LOSE_NONE);
+}
+
 /* The workload with the power out at the given sync, twice: recovery is cut short too. False where
  * the workload came to its end before. */
 static bool crash_at(uint32_t sync, uint32_t sync_again, const enum mem_disk_loss losses[2])
@@ -176,6 +190,7 @@ static bool crash_at(uint32_t sync, uint32_t sync_again, const enum mem_disk_los
     struct promise promise = {0};
     fixture_init(&fixture, sync * 7 + sync_again);
     fixture.options.checkpoint_size = 2000;
+    live_an_epoch(&fixture, &promise);
     fixture_open(&fixture);
     assert_true(open_logs(&fixture, &promise));
     mem_disk_power_off(fixture.disk, sync);

@@ -205,7 +205,8 @@ static inline void fixture_work(struct fixture *fixture)
     while (result.is_more);
 }
 
-/* Reads the log from its start to `end` and checks each record against what was appended. */
+/* Reads the log from its start to `end` and checks each record against what was appended, and what
+ * the log says of leader epochs against each batch. */
 static inline int64_t fixture_check_log(struct log *log, int64_t end, size_t read_size)
 {
     int64_t offset = log_start_offset(log);
@@ -228,6 +229,7 @@ static inline int64_t fixture_check_log(struct log *log, int64_t end, size_t rea
             bool is_end = false;
             struct span batch = span_make(bytes + at, slice.size - at);
             assert_int_equal(batch_check_stored(batch, &header), BATCH_FINE);
+            assert_int_equal(log_epoch_at(log, offset), header.leader_epoch);
             assert_ok(batch_walk_begin(&walk, batch, NULL));
             while (!is_end) {
                 assert_ok(batch_walk_next(&walk, &record, &is_end));
