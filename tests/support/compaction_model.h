@@ -17,6 +17,7 @@
 #define MODEL_END_MAX 2000
 #define MODEL_PRODUCER_COUNT 4 /* the last two write in transactions alone */
 #define MODEL_DELETE_RETENTION_MS 100000
+#define MODEL_EPOCH_COUNT 8 /* one more than a test has crashes */
 
 enum model_kind { MODEL_DATA, MODEL_COMMIT, MODEL_ABORT };
 
@@ -41,6 +42,7 @@ struct model {
     struct log_setup setup;
     struct log *log;
     struct model_record records[MODEL_END_MAX + 16];
+    struct model_record written[MODEL_EPOCH_COUNT][MODEL_END_MAX + 16]; /* by leader epoch */
     int64_t end;
     struct model_producer producers[MODEL_PRODUCER_COUNT];
     uint64_t random;
@@ -56,12 +58,37 @@ static inline uint32_t model_draw(struct model *model, uint32_t below)
     return (uint32_t)((model->random >> 33) % below);
 }
 
+/* What the records below an offset say of producers and transactions. */
+static inline void model_learn(const struct model *model, int64_t below,
+                               struct model_producer producers[MODEL_PRODUCER_COUNT])
+{
+    for (int i = 0; i < MODEL_PRODUCER_COUNT; i++)
+        producers[i] = (struct model_producer){.open_from = -1, .last_batch = -1};
+    for (int64_t offset = 0; offset < below; offset++) {
+        const struct model_record *record = &model->records[offset];
+        if (record->producer < 0)
+            continue;
+        struct model_producer *producer = &producers[record->producer];
+        if (record->kind != MODEL_DATA) {
+            producer->open_from = -1;
+            continue;
+        }
+        producer->last_batch = record->batch_end - 1;
+        producer->sequence++;
+        if (record->producer >= 2 && producer->open_from < 0)
+            producer->open_from = offset;
+    }
+}
+
+/* Where the first transaction begins that no durable marker decides. */
 static inline int64_t model_stable(void *context)
 {
     const struct model *model = context;
-    int64_t stable = model->end;
+    struct model_producer producers[MODEL_PRODUCER_COUNT];
+    int64_t stable = log_durable_offset(model->log);
+    model_learn(model, stable, producers);
     for (int i = 0; i < MODEL_PRODUCER_COUNT; i++) {
-        int64_t from = model->producers[i].open_from;
+        int64_t from = producers[i].open_from;
         stable = from >= 0 && from < stable ? from : stable;
     }
     return stable;
@@ -76,7 +103,9 @@ static inline bool model_is_aborted(void *context, const struct batch_header *he
 static inline bool model_is_last(void *context, const struct batch_header *header)
 {
     const struct model *model = context;
-    return model->producers[header->producer_id].last_batch == batch_last_offset(header);
+    struct model_producer producers[MODEL_PRODUCER_COUNT];
+    model_learn(model, log_durable_offset(model->log), producers);
+    return producers[header->producer_id].last_batch == batch_last_offset(header);
 }
 
 static inline void model_compacted(void *context, int64_t offset)
@@ -84,38 +113,41 @@ static inline void model_compacted(void *context, int64_t offset)
     ((struct model *)context)->told_compacted = offset;
 }
 
-/* What the records say of producers and transactions. */
+/* What the records say of producers, and which of them are aborted. */
 static inline void model_recompute(struct model *model)
 {
-    for (int i = 0; i < MODEL_PRODUCER_COUNT; i++)
-        model->producers[i] = (struct model_producer){.open_from = -1, .last_batch = -1};
+    int64_t open_from[MODEL_PRODUCER_COUNT] = {-1, -1, -1, -1};
     for (int64_t offset = 0; offset < model->end; offset++) {
         struct model_record *record = &model->records[offset];
         record->is_aborted = false;
-        if (record->producer < 0)
+        if (record->producer < 2)
             continue;
-        struct model_producer *producer = &model->producers[record->producer];
-        bool is_transactional = record->producer >= 2;
+        int64_t *from = &open_from[record->producer];
         if (record->kind == MODEL_DATA) {
-            producer->last_batch = record->batch_end - 1;
-            producer->sequence++;
-            if (is_transactional && producer->open_from < 0)
-                producer->open_from = offset;
+            *from = *from < 0 ? offset : *from;
             continue;
         }
-        for (int64_t i = producer->open_from; i < offset && record->kind == MODEL_ABORT; i++) {
+        for (int64_t i = *from; i < offset && record->kind == MODEL_ABORT; i++) {
             if (model->records[i].producer == record->producer)
                 model->records[i].is_aborted = true;
         }
-        producer->open_from = -1;
+        *from = -1;
     }
+    model_learn(model, model->end, model->producers);
 }
 
+/* Takes for the log what recovery has found. What an earlier life wrote and never saw synced may be
+ * found where a later one began a file of the same name and never saw it synced either. */
 static inline void model_open(struct model *model)
 {
     model->log = fixture_log_with(&model->base, &model->setup);
-    assert_true(log_end_offset(model->log) <= model->end);
     model->end = log_end_offset(model->log);
+    for (int64_t offset = 0; offset < model->end; offset++) {
+        int32_t epoch = log_epoch_at(model->log, offset);
+        assert_true(epoch >= 0 && epoch < MODEL_EPOCH_COUNT);
+        model->records[offset] = model->written[epoch][offset];
+        assert_true(model->records[offset].batch_end > offset);
+    }
     model_recompute(model);
 }
 
@@ -160,12 +192,16 @@ static inline struct err model_append_built(struct model *model, const struct mo
                                             struct span batch, const struct batch_header *header)
 {
     int64_t count = header->last_offset_delta + 1;
+    int32_t epoch = store_leader_epoch(model->base.store);
+    assert_true(epoch < MODEL_EPOCH_COUNT);
     struct err err = log_append(model->log, batch, header, &model->base.diag);
     if (err_failed(err))
         return err;
     for (int64_t i = 0; i < count; i++) {
-        model->records[model->end + i] = records[i];
-        model->records[model->end + i].batch_end = model->end + count;
+        struct model_record *record = &model->records[model->end + i];
+        *record = records[i];
+        record->batch_end = model->end + count;
+        model->written[epoch][model->end + i] = *record;
     }
     model->end += count;
     model_recompute(model);
