@@ -18,7 +18,7 @@ static struct err make_dir(struct log *log)
         /* Nobody's: it could not be renamed when its log was deleted. Rare enough to wait for the
          * disk here. */
         TRY(store_move_aside(log->store, log->name, 0));
-        TRY(store_sync_names(log->store, NULL));
+        TRY(store_sync_root_locked(log->store, UINT64_MAX, NULL));
         err = dir_make(files, path);
     }
     TRY(err);

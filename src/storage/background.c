@@ -74,8 +74,10 @@ void garbage_add(struct store *store, enum garbage_kind kind, struct log *log, i
                  uint64_t ticket)
 {
     struct garbage *garbage = make_garbage(kind, "", ticket);
-    if (garbage == NULL)
+    if (garbage == NULL) {
+        log->work.has_strays = true;
         return;
+    }
     log_ref(log);
     garbage->log = log;
     garbage->offset = offset;
@@ -85,8 +87,10 @@ void garbage_add(struct store *store, enum garbage_kind kind, struct log *log, i
 void garbage_add_segment(struct log *log, const struct segment *segment, uint64_t ticket)
 {
     struct garbage *garbage = make_garbage(GARBAGE_SEGMENT, "", ticket);
-    if (garbage == NULL)
+    if (garbage == NULL) {
+        log->work.has_strays = true;
         return;
+    }
     log_ref(log);
     garbage->log = log;
     garbage->offset = segment->facts.base_offset;
@@ -182,14 +186,24 @@ static struct err remove_garbage(struct store *store, const struct garbage *garb
         return remove_dir(store, garbage->name);
     case GARBAGE_SNAPSHOT:
         return remove_log_file(garbage, ".snapshot");
-    case GARBAGE_STRAYS:
-        return strays_remove(garbage->log);
     case GARBAGE_SEGMENT:
         break;
     }
     TRY(remove_log_file(garbage, ".log"));
     TRY(remove_log_file(garbage, ".index"));
     return remove_log_file(garbage, ".timeindex");
+}
+
+/* Says what could not be removed; a log's files are looked for in the next round. */
+static void leave_garbage(struct store *store, const struct garbage *garbage, struct err err)
+{
+    store_report(store, "cannot remove what was deleted of %s: %s",
+                 garbage->log != NULL ? garbage->log->name : garbage->name, err_text(err));
+    if (garbage->log == NULL)
+        return;
+    os_mutex_lock(&garbage->log->lock);
+    garbage->log->work.has_strays = true;
+    os_mutex_unlock(&garbage->log->lock);
 }
 
 /* Removes the next piece of garbage; false where there is none. */
@@ -202,9 +216,7 @@ static bool step_garbage(struct store *store, struct err *err, struct diag *diag
     if (!err_failed(*err)) {
         struct err failure = remove_garbage(store, garbage);
         if (err_failed(failure) && !err_is(failure, ERR_NOT_FOUND))
-            store_report(store, "cannot remove what was deleted of %s: %s",
-                         garbage->log != NULL ? garbage->log->name : garbage->name,
-                         err_text(failure));
+            leave_garbage(store, garbage, failure);
     }
     free_garbage(garbage);
     return true;
@@ -242,8 +254,9 @@ static bool step_log(struct store *store, int64_t now_ms, int64_t *size, struct 
     return true;
 }
 
-/* Looks at one log of a retention pass; false where no pass is due. */
-static bool step_retention(struct store *store, int64_t now_ms, struct diag *diag)
+/* Looks at one log of a round: retention, and strays; false where no round is due. */
+static bool step_retention(struct store *store, int64_t now_ms, int64_t *size, struct err *err,
+                           struct diag *diag)
 {
     struct store_work *work = &store->work;
     if (work->retention_next == UINT32_MAX) {
@@ -258,9 +271,12 @@ static bool step_retention(struct store *store, int64_t now_ms, struct diag *dia
         return false;
     }
     work->retention_next++;
-    struct err err = log_apply_retention(log, now_ms, diag);
-    if (err_failed(err))
-        store_report(store, "no retention for %s: %s", log->name, err_text(err));
+    struct err failure = log_apply_retention(log, now_ms, diag);
+    if (err_failed(failure))
+        store_report(store, "no retention for %s: %s", log->name, err_text(failure));
+    bool looked;
+    *err = strays_remove(log, &looked, diag);
+    *size = looked ? BACKGROUND_PIECE_SIZE : BACKGROUND_LOOK_SIZE;
     log_unref(log);
     return true;
 }
@@ -290,7 +306,7 @@ static bool step_any(struct store *store, int64_t now_ms, int64_t *size, struct 
     if (step_log(store, now_ms, size, err, diag) || step_garbage(store, err, diag))
         return true;
     *size = BACKGROUND_LOOK_SIZE;
-    if (step_retention(store, now_ms, diag))
+    if (step_retention(store, now_ms, size, err, diag))
         return true;
     *size = BACKGROUND_PIECE_SIZE;
     if (manifest_wants_rewrite(&store->manifest)) {
@@ -313,6 +329,7 @@ struct err store_background_step(struct store *store, int64_t now_ms, int64_t by
         int64_t size;
         struct err err = ERR_NONE;
         diag_clear(diag);
+        store_tell_offline(store);
         if (store_is_offline(store))
             return diag_fail(diag, ERR_OFFLINE, "%s is offline after a failed sync", store->dir);
         bool did_something = step_any(store, now_ms, &size, &err, diag);

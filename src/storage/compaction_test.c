@@ -314,6 +314,112 @@ static void a_full_disk_leaves_the_log_as_it_was(void **state)
     finish(model);
 }
 
+/* A file that a crash has left, as its name says. */
+static void leave_stray(struct model *model)
+{
+    const struct os_files *files = model->base.options.files;
+    int file;
+    assert_ok(file_open(files, "/data/topic-0/00000000000000000000.log.deleted",
+                        OS_FILE_WRITE | OS_FILE_CREATE, &file));
+    const struct span byte = span_text("x");
+    size_t done;
+    assert_ok(file_write_at(files, file, &byte, 1, 0, &done));
+    file_close(files, file);
+}
+
+static bool has_stray(const struct model *model)
+{
+    size_t size;
+    return mem_disk_bytes(model->base.disk, "/data/topic-0/00000000000000000000.log.deleted",
+                          &size) != NULL;
+}
+
+static void what_a_run_is_writing_is_not_taken_for_a_stray(void **state)
+{
+    (void)state;
+    struct model *model = start(14);
+    struct store_background_result result;
+    fill(model, 500);
+    fixture_flush(&model->base);
+    log_unref(model->log);
+    fixture_crash(&model->base, MEM_DISK_LOSE_NONE);
+    model_open(model);
+    leave_stray(model);
+    mem_disk_fail(model->base.disk, MEM_DISK_DIR, 1); /* the first look fails, another is due */
+    size_t size;
+    while (mem_disk_bytes(model->base.disk, "/data/topic-0/000000000000000000000.log", &size) ==
+           NULL)
+        assert_ok(store_background_step(model->base.store, model->base.time.now_ms, 1, &result,
+                                        &model->base.diag));
+    assert_true(has_stray(model));
+    model->base.time.now_ms += model->base.options.retention_interval_ms;
+    model_compact(model);
+    model_check(model);
+    assert_true(count_records(model) < 50);
+    model->base.time.now_ms += model->base.options.retention_interval_ms;
+    model_compact(model);
+    assert_false(has_stray(model));
+    finish(model);
+}
+
+struct compaction_life {
+    bool is_disk; /* calls to the disk fail, not allocations */
+};
+
+/* A run that fails is given up, said, and made later; nothing is lost, the store stays online. */
+static bool compact_attempt(void *context, uint32_t count)
+{
+    const struct compaction_life *life = context;
+    struct model *model = start(15);
+    struct store_background_result result;
+    const int keys[] = {20, 21, 22};
+    model_append(model, 2, keys, 3);
+    model_mark(model, 2, false);
+    fill(model, 150);
+    model_append(model, 3, keys, 2);
+    model_mark(model, 3, true);
+    fill(model, 50);
+    fixture_flush(&model->base);
+    unsigned calls = MEM_DISK_ALL & ~(unsigned)MEM_DISK_SYNC; /* those are final, and tested */
+    if (life->is_disk)
+        mem_disk_fail(model->base.disk, calls, count);
+    else
+        fail_alloc_arm(count);
+    do {
+        model->base.time.now_ms += 1;
+        assert_ok(store_background_step(model->base.store, model->base.time.now_ms, 1 << 30,
+                                        &result, &model->base.diag));
+    } while (result.is_more);
+    bool has_failed = life->is_disk ? mem_disk_has_failed(model->base.disk) : fail_alloc_disarm();
+    mem_disk_fail(model->base.disk, 0, 0);
+    assert_false(store_is_offline(model->base.store));
+    model_check(model);
+    fill(model, 1);
+    model->base.time.now_ms += 10 * 60 * 1000;
+    model_compact(model);
+    model_check(model);
+    assert_true(count_records(model) < 60);
+    log_unref(model->log);
+    fixture_crash(&model->base, MEM_DISK_LOSE_ALL);
+    model_open(model);
+    finish(model);
+    return has_failed;
+}
+
+static void a_run_without_memory_is_made_later(void **state)
+{
+    (void)state;
+    struct compaction_life life = {.is_disk = false};
+    assert_true(fail_each(compact_attempt, &life) > 20);
+}
+
+static void a_run_on_a_bad_disk_is_made_later(void **state)
+{
+    (void)state;
+    struct compaction_life life = {.is_disk = true};
+    assert_true(fail_each(compact_attempt, &life) > 20);
+}
+
 static void append_at_random(struct model *model)
 {
     int keys[6];
@@ -399,6 +505,9 @@ int main(void)
         cmocka_unit_test(a_slice_taken_before_is_readable_after),
         cmocka_unit_test(truncation_stops_at_what_was_compacted),
         cmocka_unit_test(a_full_disk_leaves_the_log_as_it_was),
+        cmocka_unit_test(what_a_run_is_writing_is_not_taken_for_a_stray),
+        cmocka_unit_test(a_run_without_memory_is_made_later),
+        cmocka_unit_test(a_run_on_a_bad_disk_is_made_later),
         cmocka_unit_test(histories_hold_at_every_sync),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -182,6 +182,28 @@ static void W7_mark_that_cannot_be_looked_for_refuses_the_start(void **state)
     assert_true(fail_each(start_after_failed_sync, NULL) >= 3);
 }
 
+/* Told from within the append, its caller's locks would be met again. */
+static void W7_sync_that_fails_within_an_append_is_told_by_the_next_flush(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct store_flush_result result;
+    fixture_init(&fixture, 1);
+    fixture_open(&fixture);
+    assert_ok(dir_make(fixture.options.files, "/data/topic-0")); /* in the way */
+    struct log *log = fixture_log(&fixture, 0);
+    mem_disk_fail(fixture.disk, MEM_DISK_SYNC, 1);
+    assert_true(err_is(fixture_append_at(&fixture, log, 1, 10, 1), ERR_OFFLINE));
+    assert_true(store_is_offline(fixture.store));
+    assert_int_equal(fixture.offline_count, 0);
+    assert_true(err_is(store_flush_step(fixture.store, &result, &fixture.diag), ERR_OFFLINE));
+    assert_true(err_is(store_flush_step(fixture.store, &result, &fixture.diag), ERR_OFFLINE));
+    assert_int_equal(fixture.offline_count, 1);
+    log_unref(log);
+    store_abandon(fixture.store);
+    fixture_deinit(&fixture);
+}
+
 static void full_disk_refuses_writes_serves_reads_and_recovers(void **state)
 {
     (void)state;
@@ -465,6 +487,7 @@ int main(void)
         cmocka_unit_test(W7_failed_sync_takes_the_store_offline_for_good),
         cmocka_unit_test(W7_pages_that_only_look_written_are_not_believed),
         cmocka_unit_test(W7_mark_that_cannot_be_looked_for_refuses_the_start),
+        cmocka_unit_test(W7_sync_that_fails_within_an_append_is_told_by_the_next_flush),
         cmocka_unit_test(full_disk_refuses_writes_serves_reads_and_recovers),
         cmocka_unit_test(file_gone_before_its_flush_is_told_to_the_owner_once),
         cmocka_unit_test(flush_without_descriptors_rests_reports_once_and_goes_on),

@@ -441,6 +441,7 @@ struct err store_flush_step(struct store *store, struct store_flush_result *resu
 {
     CHECK_MAGIC(store, STORE_MAGIC);
     *result = (struct store_flush_result){0};
+    store_tell_offline(store);
     if (store_is_offline(store))
         return diag_fail(diag, ERR_OFFLINE, "%s is offline after a failed sync", store->dir);
     uint32_t count = take_up(&store->flush);

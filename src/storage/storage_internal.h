@@ -112,6 +112,7 @@ struct log_work {
     atomic_int urgency;
     int64_t since_ms;
     int64_t size_since; /* bytes since the checkpoint; the log's lock */
+    bool has_strays;    /* perhaps: to be looked for in the next round; the log's lock */
 };
 
 struct log_bounds {
@@ -150,7 +151,6 @@ struct log {
 enum garbage_kind {
     GARBAGE_SEGMENT,  /* a log's .log, .index and .timeindex at offset */
     GARBAGE_SNAPSHOT, /* a log's .snapshot at offset */
-    GARBAGE_STRAYS,   /* what an unclean end left in a log's directory and the log does not know */
     GARBAGE_DIR,      /* a directory and what is in it */
 };
 
@@ -229,6 +229,8 @@ struct store {
     atomic_bool is_offline;
     atomic_bool must_tell_dirty; /* events that store_tell is to call */
     atomic_bool must_tell_work;
+    atomic_bool must_tell_offline; /* offline_words, by store_tell_offline */
+    struct diag offline_words;
     struct file_cache cache;
     struct manifest manifest;
     struct store_names names;
@@ -251,8 +253,17 @@ void store_report(struct store *store, const char *format, ...) PRINTF_LIKE(2, 3
 MUST_USE struct err store_fail_sync(struct store *store, const char *what, struct err err,
                                     struct diag *diag);
 
-/* Makes names in the data directory safe up to change. Counts, goes offline on failure. */
+/* The same under locks, be they the caller's of log_append: the next flush step tells. */
+MUST_USE struct err store_note_failed_sync(struct store *store, const char *what, struct err err,
+                                           struct diag *diag);
+
+/* Tells what store_note_failed_sync has noted, once. Without locks. */
+void store_tell_offline(struct store *store);
+
+/* Makes names in the data directory safe up to change. Goes offline on failure; under locks by the
+ * second, and the next flush step tells. */
 MUST_USE struct err store_sync_root(struct store *store, uint64_t change, struct diag *diag);
+MUST_USE struct err store_sync_root_locked(struct store *store, uint64_t change, struct diag *diag);
 
 /* Makes manifest entries safe up to ticket. Goes offline on failure. */
 MUST_USE struct err store_sync_manifest(struct store *store, uint64_t ticket, struct diag *diag);
@@ -360,9 +371,13 @@ void log_drop_within(struct log *log, const struct segment_facts *facts);
 
 /* ---- strays.c ---- */
 
-/* Removes what an unclean end has left in the log's directory: segments that are not the log's any
- * more, or not yet; what was on its way out. */
-MUST_USE struct err strays_remove(struct log *log);
+/*
+ * Where the log may have strays: removes from its directory segments and snapshots that are not the
+ * log's any more, or not yet, and what was on its way out. The manifest is synced first, which may
+ * end in ERR_OFFLINE; what cannot be removed is reported and tried again in the next round.
+ * *looked: whether there was anything to do. By the background step.
+ */
+MUST_USE struct err strays_remove(struct log *log, bool *looked, struct diag *diag);
 
 /* ---- append.c ---- */
 
@@ -474,8 +489,8 @@ MUST_USE struct err store_checkpoint_together(struct store *store, struct log **
  * store_tell afterwards. */
 void work_enqueue(struct log *log, enum log_urgency urgency);
 
-/* Queues something for removal; forgotten without memory (a leak on disk, no harm). log is
- * referenced. */
+/* Queues something for removal. Without memory a log's files become strays, and a directory waits
+ * for the next start. log is referenced. Under the log's lock, if there is one. */
 void garbage_add(struct store *store, enum garbage_kind kind, struct log *log, int64_t offset,
                  uint64_t ticket);
 void garbage_add_segment(struct log *log, const struct segment *segment, uint64_t ticket);

@@ -60,19 +60,35 @@ static void leave_mark(struct store *store, struct span sentence)
     (void)err;
 }
 
-struct err store_fail_sync(struct store *store, const char *what, struct err err, struct diag *diag)
+struct err store_note_failed_sync(struct store *store, const char *what, struct err err,
+                                  struct diag *diag)
 {
-    struct diag sentence;
-    (void)snprintf(sentence.text, sizeof sentence.text,
+    struct diag words;
+    (void)snprintf(words.text, sizeof words.text,
                    "%s goes offline: syncing %s failed (%s); what was not yet acknowledged may be "
                    "lost, and the next start looks for it on the disk itself",
                    store->dir, what, err_text(err));
     if (!atomic_exchange(&store->is_offline, true)) {
-        leave_mark(store, span_text(sentence.text));
-        if (store->options.events.offline != NULL)
-            store->options.events.offline(store->options.events.context, sentence.text);
+        leave_mark(store, span_text(words.text));
+        store->offline_words = words;
+        atomic_store(&store->must_tell_offline, true);
+        atomic_store(&store->must_tell_dirty, true);
     }
-    return diag_fail(diag, ERR_OFFLINE, "%s", sentence.text);
+    return diag_fail(diag, ERR_OFFLINE, "%s", words.text);
+}
+
+void store_tell_offline(struct store *store)
+{
+    const struct store_events *events = &store->options.events;
+    if (atomic_exchange(&store->must_tell_offline, false) && events->offline != NULL)
+        events->offline(events->context, store->offline_words.text);
+}
+
+struct err store_fail_sync(struct store *store, const char *what, struct err err, struct diag *diag)
+{
+    struct err offline = store_note_failed_sync(store, what, err, diag);
+    store_tell_offline(store);
+    return offline;
 }
 
 uint64_t store_note_root_change(struct store *store)
@@ -83,7 +99,7 @@ uint64_t store_note_root_change(struct store *store)
     return change;
 }
 
-struct err store_sync_root(struct store *store, uint64_t change, struct diag *diag)
+struct err store_sync_root_locked(struct store *store, uint64_t change, struct diag *diag)
 {
     struct store_flusher *flusher = &store->flush;
     os_mutex_lock(&flusher->lock);
@@ -96,12 +112,19 @@ struct err store_sync_root(struct store *store, uint64_t change, struct diag *di
     if (err_is(err, ERR_LIMIT)) /* no descriptor for it: nothing was tried */
         return diag_wrap(diag, err, "cannot open %s", store->dir);
     if (err_failed(err))
-        return store_fail_sync(store, store->dir, err, diag);
+        return store_note_failed_sync(store, store->dir, err, diag);
     os_mutex_lock(&flusher->lock);
     if (reached > flusher->root_synced)
         flusher->root_synced = reached;
     os_mutex_unlock(&flusher->lock);
     return ERR_NONE;
+}
+
+struct err store_sync_root(struct store *store, uint64_t change, struct diag *diag)
+{
+    struct err err = store_sync_root_locked(store, change, diag);
+    store_tell_offline(store);
+    return err;
 }
 
 struct err store_sync_manifest(struct store *store, uint64_t ticket, struct diag *diag)
