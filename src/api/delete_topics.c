@@ -148,7 +148,7 @@ static struct err delete_all(struct delete_work *work)
     for (int32_t i = 0; i < count; i++) {
         struct err err = answer_topic(work, &work->waits[i]);
         if (err_failed(err))
-            work->waits[i].answer->error_code = KAFKA_UNKNOWN_SERVER_ERROR;
+            work->waits[i].answer->error_code = error_map_admin(err);
     }
     return ERR_NONE;
 }

@@ -1,4 +1,5 @@
-/* error_map: tables; what is in none is UNKNOWN_SERVER_ERROR. */
+/* error_map: tables. What lacks memory for a moment gets an error that clients try again after;
+ * UNKNOWN_SERVER_ERROR would end a producer. */
 #include "api/error_map.h"
 
 #include "base/check.h"
@@ -7,7 +8,7 @@ int16_t error_map_partition(struct err err)
 {
     static const int16_t codes[ERR_CODE_COUNT] = {
         [ERR_OK] = KAFKA_NONE,
-        [ERR_NO_MEMORY] = KAFKA_UNKNOWN_SERVER_ERROR,
+        [ERR_NO_MEMORY] = KAFKA_KAFKA_STORAGE_ERROR,
         [ERR_IO] = KAFKA_KAFKA_STORAGE_ERROR,
         [ERR_INVALID] = KAFKA_INVALID_REQUEST,
         [ERR_CORRUPT] = KAFKA_KAFKA_STORAGE_ERROR,
@@ -83,7 +84,7 @@ int16_t error_map_batch(enum batch_fault fault)
         [BATCH_FAULT_NO_KEY] = KAFKA_INVALID_RECORD,
         [BATCH_FAULT_TIMESTAMP_TYPE] = KAFKA_INVALID_TIMESTAMP,
         [BATCH_FAULT_TIMESTAMP] = KAFKA_INVALID_TIMESTAMP,
-        [BATCH_FAULT_NO_MEMORY] = KAFKA_UNKNOWN_SERVER_ERROR,
+        [BATCH_FAULT_NO_MEMORY] = KAFKA_KAFKA_STORAGE_ERROR,
     };
     CHECK(fault < BATCH_FAULT_KIND_COUNT);
     return codes[fault];

@@ -191,10 +191,14 @@ void session_fail(struct session *session, struct request *request, struct err e
 static struct err session_take_frame(struct session *session, uint8_t *bytes, size_t size)
 {
     struct request *request;
-    TRY(request_create(session, &request));
+    struct err err = request_create(session, &request);
+    if (err_failed(err)) {
+        session_fail(session, NULL, err);
+        return err;
+    }
     struct request_header header;
     reader_init(&request->body, span_make(bytes, size));
-    struct err err = envelope_read_request(&request->body, &request->arena, &header, &request->api);
+    err = envelope_read_request(&request->body, &request->arena, &header, &request->api);
     if (!err_failed(err))
         err = arena_copy(&request->arena, header.client_id, &request->client_id);
     if (err_failed(err)) {

@@ -71,8 +71,9 @@ static struct err aborted_reserve(struct transaction_index *index, size_t count)
 
 struct err transaction_index_prepare(struct transaction_index *index, int64_t producer_id)
 {
+    TRY(aborted_reserve(index, index->aborted_count + 1));
     if (map_get(&index->open, key_of(&producer_id)) != NULL)
-        return aborted_reserve(index, index->aborted_count + 1);
+        return ERR_NONE;
     struct undecided *transaction = calloc(1, sizeof *transaction);
     if (transaction == NULL)
         return err_make(ERR_NO_MEMORY);

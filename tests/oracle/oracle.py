@@ -12,6 +12,7 @@ killed may be cut, and then says nothing. What a line says is its "op":
     slow        txn                                 its records were sent, its offsets are late
     end         txn how                             committed, aborted, or unknown to its producer
     read        reader topic partition offset value seen by a reader of committed records
+    follow      topic partition offset value        seen by a reader of all records; null: a marker
     assign      topic partition                     its reads begin anew, wherever the group is
     offset      group topic partition offset [since] a group's committed offset was this; it was
                                                     asked for after so many lines of its file
@@ -180,6 +181,23 @@ def readers_see_the_log(history):
                 yield f"{reader} never read {where} {offset}"
 
 
+def followers_see_each_record(history):
+    """Who reads all records is shown each once, in order, as it stays."""
+    stored = history.last("stored")
+    last = {}
+    for event in history.ops["follow"]:
+        who = event["file"], place(event)
+        found = stored.get(place(event), {}).get(event["offset"])
+        if found != event["value"]:
+            yield f"{who} was shown {event['value']} at {event['offset']}, where now is {found}"
+        if event["offset"] != last.get(who, -1) + 1:
+            yield f"{who}: after {last.get(who)} came {event['offset']}"
+        last[who] = event["offset"]
+    for (name, where), offset in last.items():
+        if offset != max(stored.get(where, {-1: None})):
+            yield f"{name} was shown {where} as far as {offset}"
+
+
 def sends_keep_their_order(history):
     """What a process sent to a partition is there in the order in which it was sent."""
     turns = {event["value"]: turn for turn, event in enumerate(history.ops["send"])}
@@ -311,6 +329,7 @@ COMPLETENESS = (
     transactions_are_whole,
     sources_are_used_once,
     readers_see_the_log,
+    followers_see_each_record,
     commits_stay,
     polls_leave_nothing_out,
     reads_are_equal,

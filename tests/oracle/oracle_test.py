@@ -85,6 +85,16 @@ class OracleTest(unittest.TestCase):
         found = self.judge(history() + [seen("read", 0, "t2/0", "out", reader="r")])
         self.assertIn("aborted_is_hidden", found)
 
+    def followed(self, *shown):
+        more = [seen("follow", offset, value) for offset, value in shown]
+        return self.judge(history() + more)
+
+    def test_follower_is_shown_each_record_once(self):
+        self.assertEqual(self.followed((0, "a"), (1, "b")), set())
+        for wrong in ([(0, "a")], [(1, "b")], [(0, "a"), (0, "a"), (1, "b")],
+                      [(0, "a"), (1, "c")]):
+            self.assertEqual(self.followed(*wrong), {"followers_see_each_record"})
+
     def test_half_a_transaction(self):
         found = self.judge(self.without(op="final", value="t1/1"))
         self.assertIn("transactions_are_whole", found)

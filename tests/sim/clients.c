@@ -43,7 +43,6 @@ bool sim_is_retriable(int16_t code)
     case KAFKA_NOT_ENOUGH_REPLICAS: /* CONCURRENT_TRANSACTIONS for those who do not know it */
     case KAFKA_REQUEST_TIMED_OUT:
     case KAFKA_UNSTABLE_OFFSET_COMMIT:
-    case KAFKA_UNKNOWN_SERVER_ERROR:
         return true;
     default:
         return false;

@@ -31,6 +31,9 @@ struct sim_client *transactional_create(struct world *world, int index, bool is_
 /* A member of a group that reads committed records and commits how far it came. */
 struct sim_client *member_create(struct world *world, int index);
 
+/* One who reads all partitions, uncommitted records too, in a fetch session. */
+struct sim_client *follower_create(struct world *world);
+
 /* One who asks for log starts, high watermarks and committed offsets. */
 struct sim_client *watch_create(struct world *world);
 

@@ -19,10 +19,9 @@
 #include "wire/sync_group.h"
 
 #define GROUP "readers"
-#define SESSION_MS 6000 /* the least that a broker takes */
 #define REBALANCE_MS 6000
 #define BEAT_MS 1500
-#define SLEEP_MS 9000 /* beyond the session */
+#define SLEEP_MS 3000 /* beyond the session */
 #define ID_SIZE 128
 #define MEMBER_COUNT_MAX 16
 #define OUT_OF 1000 /* of which a chance is drawn */
@@ -61,7 +60,7 @@ static void ask_join(struct member *self)
     struct join_group_request request;
     join_group_request_init(&request);
     request.group_id = span_text(GROUP);
-    request.session_timeout_ms = SESSION_MS;
+    request.session_timeout_ms = world_of(self)->session_ms;
     request.rebalance_timeout_ms = REBALANCE_MS;
     request.member_id = span_text(self->id);
     request.group_instance_id = SPAN_NULL;
@@ -205,7 +204,7 @@ static void die(struct member *self)
 {
     link_lose(&self->base.link);
     go_out(self, false);
-    self->awake_ms = world_now_ms(world_of(self)) + SLEEP_MS;
+    self->awake_ms = world_now_ms(world_of(self)) + world_of(self)->session_ms + SLEEP_MS;
 }
 
 static void member_act(struct sim_client *client)

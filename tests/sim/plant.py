@@ -89,6 +89,21 @@ PLANTS = {
         "        next.epoch = (int16_t)(facts->epoch + (facts->epoch < INT16_MAX));\n    }\n"
         "    change(verdict, &next);",
         "        next.epoch = facts->epoch;\n    }\n    change(verdict, &next);")),
+    "session": ("a fetch session forgets what did not fit into an answer", (
+        "src/api/fetch_set.c", "            if (entry_has_more(entry, limits))\n",
+        "            if (entry_has_more(entry, limits) && limits == NULL)\n")),
+    "memory": ("a request that finds no memory is passed over", (
+        "src/api/session.c",
+        "    if (err_failed(err)) {\n        session_fail(session, NULL, err);\n"
+        "        return err;\n    }\n    struct request_header header;",
+        "    if (err_failed(err))\n        return ERR_NONE;\n    struct request_header header;")),
+    "unprepared": ("what noting a batch needs is not all allocated before it is written", (
+        "src/broker/transaction_index.c",
+        "    TRY(aborted_reserve(index, index->aborted_count + 1));\n"
+        "    if (map_get(&index->open, key_of(&producer_id)) != NULL)\n"
+        "        return ERR_NONE;\n",
+        "    if (map_get(&index->open, key_of(&producer_id)) != NULL)\n"
+        "        return aborted_reserve(index, index->aborted_count + 1);\n")),
 }
 
 

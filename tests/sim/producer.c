@@ -30,6 +30,7 @@ struct producer {
     int64_t id; /* -1: none yet */
     int16_t epoch;
     int64_t number; /* of the next value */
+    uint32_t in_flight_count_max;
     struct lane lanes[WORLD_PARTITION_COUNT];
 };
 
@@ -83,12 +84,12 @@ static void producer_act(struct sim_client *client)
             ask_id(self);
         return;
     }
-    int32_t partition = (int32_t)world_draw(world, WORLD_PARTITION_COUNT);
+    int32_t partition = (int32_t)world_draw(world, (uint32_t)world->partition_count);
     struct lane *lane = &self->lanes[partition];
     uint32_t next = 0;
     while (next < lane->count && lane->batches[next].is_on_its_way)
         next++;
-    uint32_t room = lane->is_known ? IN_FLIGHT_COUNT_MAX : 1;
+    uint32_t room = lane->is_known ? self->in_flight_count_max : 1;
     if (next == lane->count && lane->count < room && !world->is_peaceful)
         make_batch(self, lane);
     if (next < lane->count)
@@ -180,6 +181,7 @@ struct sim_client *producer_create(struct world *world, int index)
     struct producer *self =
         (struct producer *)sim_client_make(world, sizeof *self, "producer", index);
     self->id = -1;
+    self->in_flight_count_max = 1 + world_draw(world, IN_FLIGHT_COUNT_MAX);
     self->base.act = producer_act;
     self->base.is_done = producer_is_done;
     self->base.link.answer = producer_answer;

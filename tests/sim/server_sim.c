@@ -21,7 +21,7 @@
 #define TURN_COUNT 260
 #define PEACE_TURN_COUNT_MAX 40000
 #define CALM_TURN_COUNT 400 /* all must be done for so long */
-#define PEACE_MS 20000      /* beyond sessions and transactions' time */
+#define PEACE_MS 40000      /* beyond sessions and transactions' time */
 
 struct sim {
     struct world *world;
@@ -48,6 +48,7 @@ static void make_clients(struct sim *sim)
         add(sim, member_create(world, i));
     sim->mortal_count = sim->count;
     add(sim, watch_create(world));
+    add(sim, follower_create(world));
     sim->auditor = auditor_create(world);
     add(sim, sim->auditor);
 }

@@ -107,7 +107,7 @@ static void note_send(const struct transactional *self, int64_t number, int64_t 
 static void plan_write(struct transactional *self)
 {
     struct world *world = world_of(self);
-    self->partition = (int32_t)world_draw(world, WORLD_PARTITION_COUNT);
+    self->partition = (int32_t)world_draw(world, (uint32_t)world->partition_count);
     self->count = 1 + (int32_t)world_draw(world, 3);
     self->first = self->number;
     self->number += self->count;

@@ -5,10 +5,12 @@
 
 #include "coord/transactions.h"
 #include "sim/link.h"
+#include "support/fail_alloc.h"
 
 #define TIME_STEP_MS_MAX 40
 #define LONG_TIME_MS 2500 /* heartbeats and time-outs become due */
 #define FAULT_PLACE_MAX 120
+#define MEMORY_PLACE_MAX 40 /* so many allocations into a step, memory is refused */
 
 uint32_t world_draw(struct world *world, uint32_t below)
 {
@@ -37,6 +39,18 @@ bool world_is_over(const struct world *world)
            store_is_offline(world->server.coord.broker.base.store);
 }
 
+/* What the server does next may be refused memory, once. Not within another such step. */
+static void begin_step(struct world *world)
+{
+    if (world->memory_chance != 0 && world_has_chance(world, world->memory_chance))
+        fail_alloc_arm(1 + world_draw(world, 1 + world_draw(world, MEMORY_PLACE_MAX)));
+}
+
+static void end_step(void)
+{
+    (void)fail_alloc_disarm();
+}
+
 /* Steps the reactor until it has nothing left to do at once. */
 static void serve(struct world *world)
 {
@@ -54,8 +68,10 @@ static void on_sync(void *context)
     struct world *world = context;
     if (world->server.server == NULL || world->is_serving || world_draw(world, 3) != 0)
         return;
+    fail_alloc_pause(); /* the network's and the clients' is not the server's */
     for (uint32_t i = 0; i < world->link_count; i++)
         link_move(world->links[i]);
+    fail_alloc_resume();
     serve(world);
 }
 
@@ -74,6 +90,9 @@ static void configure(struct world *world)
     set_config(world, "group.initial.rebalance.delay.ms", world_draw(world, 2) * 100);
     set_config(world, "max.incremental.fetch.session.cache.slots", 2 + world_draw(world, 10));
     world->reset_chance = world_draw(world, 3) * 20;
+    world->memory_chance = world_draw(world, 3) * 150;
+    world->partition_count = 1 + (int32_t)world_draw(world, WORLD_PARTITION_COUNT);
+    world->session_ms = SESSION_MS_MIN * (1 + (int32_t)world_draw(world, 3));
 }
 
 /* Sockets, listener and sessions over a broker and a coordinator that are open. */
@@ -149,11 +168,11 @@ void world_arm(struct world *world, enum world_fate fate)
 void world_restart(struct world *world, enum world_fate fate)
 {
     static const enum mem_disk_loss losses[] = {MEM_DISK_LOSE_ALL, MEM_DISK_LOSE_SOME,
-                                                MEM_DISK_GARBLE};
+                                                MEM_DISK_GARBLE, MEM_DISK_LOSE_NONE};
     struct mem_disk *disk = disk_of(world);
     bool is_clean = fate == FATE_RESTART && !world_is_over(world);
     bool machine_lives = (fate == FATE_KILL || fate == FATE_WRITE) && !world_is_over(world);
-    enum mem_disk_loss loss = losses[world_draw(world, 3)];
+    enum mem_disk_loss loss = losses[world_draw(world, 4)];
     is_clean = stop(world, is_clean);
     mem_disk_power_off(disk, 0);
     mem_disk_fail(disk, MEM_DISK_ALL, 0);
@@ -171,21 +190,26 @@ void world_make_peace(struct world *world)
 {
     world->is_peaceful = true;
     world->reset_chance = 0;
+    world->memory_chance = 0;
 }
 
 static void flush(struct world *world)
 {
     struct store_flush_result result;
+    begin_step(world);
     (void)!err_failed(store_flush_step(world->server.coord.broker.base.store, &result, NULL));
+    end_step();
 }
 
 static void work(struct world *world)
 {
     struct store_background_result result;
     struct broker_fixture *broker = &world->server.coord.broker;
+    begin_step(world);
     (void)!err_failed(
         store_background_step(broker->base.store, world_now_ms(world), 1 << 24, &result, NULL));
     broker_background_step(broker->broker, world_now_ms(world));
+    end_step();
 }
 
 static void pass_time(struct world *world)
@@ -213,7 +237,9 @@ void world_turn(struct world *world)
         for (uint32_t i = 0; i < world->link_count; i++)
             link_move(world->links[i]);
     }
+    begin_step(world);
     serve(world);
+    end_step();
     for (uint32_t i = 0; i < world->link_count; i++)
         link_hear(world->links[i]);
 }

@@ -19,6 +19,8 @@
 #define WORLD_TOPIC "events"
 #define WORLD_PARTITION_COUNT 4
 
+#define SESSION_MS_MIN 6000 /* the least that a broker takes */
+
 #define WORLD_LINK_COUNT_MAX 16
 
 struct link;
@@ -42,9 +44,12 @@ struct world {
     const char *speaker; /* the client whose turn it is */
     struct link *links[WORLD_LINK_COUNT_MAX];
     uint32_t link_count;
-    uint32_t reset_chance; /* of each link at each turn, in 10,000 */
-    bool is_peaceful;      /* no faults, no delays, and clients finish what they are at */
-    bool is_serving;       /* the reactor is being stepped */
+    uint32_t reset_chance;   /* of each link at each turn, in 10,000 */
+    uint32_t memory_chance;  /* of each step of the server, in 10,000, to be refused memory once */
+    int32_t partition_count; /* so many of the topic are written to */
+    int32_t session_ms;      /* of the group's members */
+    bool is_peaceful;        /* no faults, no delays, and clients finish what they are at */
+    bool is_serving;         /* the reactor is being stepped */
 };
 
 /* A server on an empty disk with its topics, configured as the seed wills. history: the caller's,
