@@ -338,7 +338,7 @@ struct err broker_create(const struct broker_setup *setup, struct broker **out, 
 {
     struct broker *broker = calloc(1, sizeof *broker);
     if (broker == NULL)
-        return err_make(ERR_NO_MEMORY);
+        return diag_fail(diag, ERR_NO_MEMORY, "no memory for a broker");
     *broker = (struct broker){
         .magic = BROKER_MAGIC,
         .os = setup->os,
@@ -356,7 +356,9 @@ struct err broker_create(const struct broker_setup *setup, struct broker **out, 
     if (err_failed(err)) {
         struct err ignored = broker_close(broker, false, NULL);
         (void)ignored;
-        return err;
+        return err_is(err, ERR_NO_MEMORY)
+                   ? diag_wrap(diag, err, "cannot load the data folder")
+                   : err;
     }
     *out = broker;
     return ERR_NONE;

@@ -250,10 +250,27 @@ struct err store_rewrite_manifest(struct store *store, struct diag *diag)
     return err;
 }
 
+/* Marks logs dirty that have begun files and nothing in them: no append has done so. */
+static struct err enqueue_unsynced_names(struct store *store)
+{
+    struct log_array array;
+    TRY(collect_logs(store, &array));
+    for (uint32_t i = 0; i < array.count; i++) {
+        struct log *log = array.logs[i];
+        os_mutex_lock(&log->lock);
+        if (log->state == LOG_OPEN && log->damage == NULL && log->flush.is_dir_unsynced)
+            flush_enqueue(log);
+        os_mutex_unlock(&log->lock);
+    }
+    release_logs(&array);
+    return ERR_NONE;
+}
+
 /* Flushes until nothing is dirty. */
 static struct err flush_all(struct store *store, struct diag *diag)
 {
     struct store_flush_result result;
+    TRY(enqueue_unsynced_names(store));
     do
         TRY(store_flush_step(store, &result, diag));
     while (result.is_more && result.log_count != 0);

@@ -296,6 +296,28 @@ static void what_could_not_be_removed_is_removed_later(void **state)
     assert_true(fail_each(remove_attempt, &is_disk) >= 3);
 }
 
+static void segment_that_only_retention_began_is_there_after_a_clean_end(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    struct log_setup setup;
+    struct log *log = make_hours(&fixture, &setup);
+    setup.config.retention_size = 0;
+    log_configure(log, &setup.config);
+    fixture.time.now_ms += fixture.options.retention_interval_ms;
+    fixture_work(&fixture);
+    assert_int_equal(log_start_offset(log), 1000);
+    log_unref(log);
+    fixture_close(&fixture);
+    mem_disk_crash(fixture.disk, MEM_DISK_LOSE_ALL);
+    fixture_open(&fixture);
+    assert_true(store_was_clean(fixture.store));
+    log = fixture_log_with(&fixture, &setup);
+    fixture_append(&fixture, log, 1);
+    assert_int_equal(log_end_offset(log), 1001);
+    end_fixture(&fixture, log);
+}
+
 static void rewritten_manifest_says_the_same(void **state)
 {
     (void)state;
@@ -340,6 +362,7 @@ int main(void)
         cmocka_unit_test(truncated_log_ends_there_after_a_crash),
         cmocka_unit_test(what_a_crash_left_behind_is_removed_after_the_next_start),
         cmocka_unit_test(what_could_not_be_removed_is_removed_later),
+        cmocka_unit_test(segment_that_only_retention_began_is_there_after_a_clean_end),
         cmocka_unit_test(rewritten_manifest_says_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
