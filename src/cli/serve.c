@@ -27,6 +27,7 @@
 #define BACKGROUND_IDLE_MS_MAX 10000
 
 /* When descriptors are short: soon enough for waiting producers, seldom enough to cost nothing. */
+#define LOAD_RETRY_MS 1000 /* after a partition of the coordinators that could not be loaded */
 #define FLUSH_RETRY_MS 100
 
 /* How long sessions have to finish after SIGTERM. */
@@ -122,8 +123,10 @@ static void background_run(void *argument)
     bool is_more = true;
     while (is_more && !atomic_load(&serve->is_stopping)) {
         struct diag diag = {.text = ""};
-        if (err_failed(coord_load_step(serve->coord, &is_more, &diag)))
-            serve_say(serve->os->clock, diag.text);
+        if (!err_failed(coord_load_step(serve->coord, &is_more, &diag)))
+            continue;
+        serve_say(serve->os->clock, diag.text);
+        (void)os_signal_wait(&serve->work_needed, LOAD_RETRY_MS);
     }
     while (!atomic_load(&serve->is_stopping)) {
         struct store_background_result result = {0};

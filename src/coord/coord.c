@@ -221,6 +221,22 @@ void coord_drop_group(struct coord *coord, struct group *group)
         group_destroy(group);
 }
 
+/* Forgets what was loaded of a partition that could not be loaded whole. */
+static void drop_groups(struct coord *coord, int32_t index)
+{
+    struct list found;
+    list_init(&found);
+    size_t position = 0;
+    const struct map_entry *entry;
+    while ((entry = map_next(&coord->groups, &position)) != NULL) {
+        struct group *group = entry->value;
+        if (group->partition_index == index)
+            list_append(&found, &group->work);
+    }
+    for (struct list *link = list_pop(&found); link != NULL; link = list_pop(&found))
+        coord_drop_group(coord, LIST_ENTRY(link, struct group, work));
+}
+
 static struct err load_partition(struct coord *coord, int32_t index, struct diag *diag)
 {
     struct coord_loading loading = {.coord = coord, .partition_index = index};
@@ -267,8 +283,10 @@ struct err coord_load_step(struct coord *coord, bool *is_more, struct diag *diag
         return transactions_load_step(coord->transactions, is_more, diag);
     struct err err = load_partition(coord, index, diag);
     coord_lock(coord);
-    state_topic_end_load(&coord->state, index, !err_failed(err));
-    if (!err_failed(err))
+    state_topic_end_load(&coord->state, index, err);
+    if (err_failed(err))
+        drop_groups(coord, index);
+    else
         start_groups(coord, index);
     coord_unlock(coord);
     return err;

@@ -42,8 +42,9 @@ void coord_close(struct coord *coord);
 void coord_destroy(struct coord *coord);
 
 /*
- * Loads one partition's groups and offsets. *is_more: call again. A damaged partition is reported
- * in diag, its groups stay unavailable, and the next call goes on with the others. One thread.
+ * Loads one partition's groups and offsets. *is_more: call again; after an error, which diag tells,
+ * not at once: a later call loads that partition again, after the others. One that is damaged, or
+ * failed LOAD_TRY_COUNT_MAX times, stays unavailable. One thread.
  */
 MUST_USE struct err coord_load_step(struct coord *coord, bool *is_more, struct diag *diag);
 

@@ -78,7 +78,7 @@ void offsets_expire_fired(struct timer *timer)
     const struct map_entry *entry;
     while ((entry = map_next(&coord->groups, &position)) != NULL) {
         struct group *group = entry->value;
-        if (coord->state.loads[group->partition_index] == LOAD_DONE)
+        if (coord->state.loads[group->partition_index].state == LOAD_DONE)
             list_append(&all, &group->work);
     }
     for (struct list *link = list_pop(&all); link != NULL; link = list_pop(&all))

@@ -148,7 +148,7 @@ void offsets_transactions_clear(struct coord *coord)
 static void append_locked(struct coord *coord, struct partition *partition,
                           const struct transaction_marker *marker, struct append_result *result)
 {
-    if (coord->state.loads[partition->index] != LOAD_DONE) {
+    if (coord->state.loads[partition->index].state != LOAD_DONE) {
         *result = (struct append_result){.verdict = APPEND_FAILED, .err = err_make(ERR_AGAIN)};
         return;
     }

@@ -12,6 +12,9 @@
 #include "base/check.h"
 #include "coord/coord_internal.h"
 
+/* Members wait: a rebalance that found no memory is completed after so long. */
+#define NO_MEMORY_RETRY_MS 100
+
 struct join_group_response_member *rebalance_list_members(const struct group *group, int32_t *count)
 {
     struct join_group_response_member *members =
@@ -183,7 +186,7 @@ static void begin_generation(struct group *group)
         return;
     }
     if (err_failed(blob_replace(&group->protocol_name, group_select_protocol(group)))) {
-        coord_set_timer(group->coord, &group->rebalance.timer, rejoin_timeout_ms(group));
+        coord_set_timer(group->coord, &group->rebalance.timer, NO_MEMORY_RETRY_MS);
         return;
     }
     group_set_state(group, GROUP_COMPLETING);

@@ -12,13 +12,13 @@
 static struct err begin(struct state_topic *state, struct topic *topic, enum load_state load)
 {
     int32_t count = topic_partition_count(topic);
-    enum load_state *loads = calloc((size_t)count, sizeof *loads);
+    struct state_load *loads = calloc((size_t)count, sizeof *loads);
     if (loads == NULL) {
         topic_unref(topic);
         return err_make(ERR_NO_MEMORY);
     }
     for (int32_t i = 0; i < count; i++)
-        loads[i] = load;
+        loads[i].state = load;
     state->topic = topic;
     state->loads = loads;
     state->partition_count = count;
@@ -100,9 +100,10 @@ int16_t state_topic_locate(const struct state_topic *state, struct span key, int
     if (!atomic_load(&state->is_ready))
         return KAFKA_COORDINATOR_NOT_AVAILABLE;
     *index = hash_partition(key, state->partition_count);
-    if (state->loads[*index] == LOAD_FAILED)
+    enum load_state load = state->loads[*index].state;
+    if (load == LOAD_FAILED)
         return KAFKA_COORDINATOR_NOT_AVAILABLE;
-    return state->loads[*index] == LOAD_DONE ? KAFKA_NONE : KAFKA_COORDINATOR_LOAD_IN_PROGRESS;
+    return load == LOAD_DONE ? KAFKA_NONE : KAFKA_COORDINATOR_LOAD_IN_PROGRESS;
 }
 
 struct partition *state_topic_partition(const struct state_topic *state, int32_t index)
@@ -114,22 +115,32 @@ struct partition *state_topic_partition(const struct state_topic *state, int32_t
 
 bool state_topic_begin_load(struct state_topic *state, int32_t *index)
 {
+    struct state_load *next = NULL; /* of those that failed least often the first */
     if (!atomic_load(&state->is_ready))
         return false;
     for (int32_t i = 0; i < state->partition_count; i++) {
-        if (state->loads[i] == LOAD_WAITING) {
-            state->loads[i] = LOAD_RUNNING;
-            *index = i;
-            return true;
-        }
+        struct state_load *load = &state->loads[i];
+        if (load->state == LOAD_WAITING &&
+            (next == NULL || load->failure_count < next->failure_count))
+            next = load;
     }
-    return false;
+    if (next == NULL)
+        return false;
+    next->state = LOAD_RUNNING;
+    *index = (int32_t)(next - state->loads);
+    return true;
 }
 
-void state_topic_end_load(struct state_topic *state, int32_t index, bool is_loaded)
+void state_topic_end_load(struct state_topic *state, int32_t index, struct err err)
 {
-    CHECK(state->loads[index] == LOAD_RUNNING);
-    state->loads[index] = is_loaded ? LOAD_DONE : LOAD_FAILED;
+    struct state_load *load = &state->loads[index];
+    CHECK(load->state == LOAD_RUNNING);
+    load->state = LOAD_DONE;
+    if (!err_failed(err))
+        return;
+    load->failure_count++;
+    bool is_last = err_is(err, ERR_CORRUPT) || load->failure_count >= LOAD_TRY_COUNT_MAX;
+    load->state = is_last ? LOAD_FAILED : LOAD_WAITING;
 }
 
 bool state_topic_is_loaded(const struct state_topic *state)
@@ -137,7 +148,7 @@ bool state_topic_is_loaded(const struct state_topic *state)
     if (!atomic_load(&state->is_ready))
         return true;
     for (int32_t i = 0; i < state->partition_count; i++) {
-        if (state->loads[i] == LOAD_WAITING || state->loads[i] == LOAD_RUNNING)
+        if (state->loads[i].state == LOAD_WAITING || state->loads[i].state == LOAD_RUNNING)
             return false;
     }
     return true;

@@ -13,7 +13,17 @@
 
 #include "broker/broker.h"
 
+/* How often a partition is loaded in vain before its keys stay unserved until the next start: with
+ * a second between, as serve waits, more than a shortage of memory usually lasts. */
+#define LOAD_TRY_COUNT_MAX 10
+
 enum load_state { LOAD_WAITING, LOAD_RUNNING, LOAD_DONE, LOAD_FAILED };
+
+/* One partition. */
+struct state_load {
+    enum load_state state;
+    uint32_t failure_count;
+};
 
 /* Which topic: its name, and the configs that say how it is made. */
 struct state_topic_kind {
@@ -27,8 +37,8 @@ struct state_topic {
     const struct state_topic_kind *kind;
     struct os_mutex making; /* one makes the topic */
     atomic_bool is_ready;
-    struct topic *topic;    /* a reference, or NULL while nobody needed it */
-    enum load_state *loads; /* by partition */
+    struct topic *topic;      /* a reference, or NULL while nobody needed it */
+    struct state_load *loads; /* by partition */
     int32_t partition_count;
 };
 
@@ -54,7 +64,10 @@ struct partition *state_topic_partition(const struct state_topic *state, int32_t
 
 /* The next partition to be loaded, which is now said to be loading; false where there is none. */
 bool state_topic_begin_load(struct state_topic *state, int32_t *index);
-void state_topic_end_load(struct state_topic *state, int32_t index, bool is_loaded);
+
+/* Says how that went. What is damaged is not loaded again; after any other error it is, unless that
+ * was the last time. */
+void state_topic_end_load(struct state_topic *state, int32_t index, struct err err);
 
 /* Whether nothing is left to be loaded. */
 bool state_topic_is_loaded(const struct state_topic *state);

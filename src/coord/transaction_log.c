@@ -194,20 +194,17 @@ static struct err visit(void *context, const struct batch_header *header,
     return err;
 }
 
-/* What was under way goes on: markers are written again, time runs. */
-static void start_loaded(struct transactions *transactions, int32_t index)
+/* A partition's transactions, by their `work`. */
+static void collect_loaded(struct transactions *transactions, int32_t index, struct list *found)
 {
-    struct list found;
-    list_init(&found);
+    list_init(found);
     size_t position = 0;
     const struct map_entry *entry;
     while ((entry = map_next(&transactions->by_id, &position)) != NULL) {
         struct transaction *transaction = entry->value;
         if (transaction->partition_index == index)
-            list_append(&found, &transaction->work);
+            list_append(found, &transaction->work);
     }
-    for (struct list *link = list_pop(&found); link != NULL; link = list_pop(&found))
-        transaction_enter(LIST_ENTRY(link, struct transaction, work));
 }
 
 static struct err load_partition(struct transactions *transactions, int32_t index,
@@ -234,9 +231,16 @@ struct err transactions_load_step(struct transactions *transactions, bool *is_mo
         return ERR_NONE;
     struct err err = load_partition(transactions, index, diag);
     transactions_lock(transactions);
-    state_topic_end_load(&transactions->state, index, !err_failed(err));
-    if (!err_failed(err))
-        start_loaded(transactions, index);
+    state_topic_end_load(&transactions->state, index, err);
+    struct list loaded;
+    collect_loaded(transactions, index, &loaded);
+    for (struct list *link = list_pop(&loaded); link != NULL; link = list_pop(&loaded)) {
+        struct transaction *transaction = LIST_ENTRY(link, struct transaction, work);
+        if (err_failed(err))
+            transactions_drop(transaction); /* to be loaded again, with the others */
+        else
+            transaction_enter(transaction);
+    }
     transactions_unlock(transactions);
     return err;
 }

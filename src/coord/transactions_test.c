@@ -1,262 +1,12 @@
 /*
  * transactions: whole transactions over data and offsets, through crashes, faults and time.
- *
- * The producer here is as a client of transactions v2: it writes to two partitions and commits an
- * offset of the group "g", then ends.
  */
-#include "support/coord_fixture.h"
-
-#include "coord/transactions.h"
-
-struct producer {
-    struct transaction_wait wait;
-    int count; /* answers, in all */
-    int64_t id;
-    int16_t epoch;
-    struct transaction_add add;
-    struct transaction_place places[2];
-};
-
-static void answered(struct transaction_wait *wait)
-{
-    struct producer *producer = LIST_ENTRY(wait, struct producer, wait);
-    producer->count++;
-}
-
-static struct transactions *transactions_of(struct coord_fixture *fixture)
-{
-    return coord_transactions(fixture->coord);
-}
-
-static struct topic *events(struct coord_fixture *fixture)
-{
-    struct topic *topic = broker_find_topic(fixture->broker.broker, span_text("events"));
-    assert_non_null(topic);
-    return topic;
-}
-
-static int64_t fresh_id(struct coord_fixture *fixture)
-{
-    int64_t id;
-    int64_t commit;
-    assert_ok(admin_allocate_producer_id(fixture->broker.broker, &id, &commit, NULL));
-    coord_fixture_flush(fixture);
-    return id;
-}
-
-/* Asks and flushes until there is an answer; returns its code. */
-static int16_t init_as(struct coord_fixture *fixture, struct producer *producer, int32_t timeout_ms)
-{
-    struct transaction_init asked = {.timeout_ms = timeout_ms,
-                                     .producer_id = -1,
-                                     .epoch = -1,
-                                     .fresh_id = -1,
-                                     .now_ms = fixture->broker.base.time.now_ms};
-    *producer = (struct producer){.wait = {.done = answered}};
-    transactions_init(transactions_of(fixture), span_text("tx"), &asked, &producer->wait);
-    if (producer->count == 1 && producer->wait.needs_id) {
-        asked.fresh_id = fresh_id(fixture);
-        transactions_init(transactions_of(fixture), span_text("tx"), &asked, &producer->wait);
-    }
-    coord_fixture_flush(fixture);
-    producer->id = producer->wait.producer_id;
-    producer->epoch = producer->wait.epoch;
-    return producer->wait.code;
-}
-
-static void init(struct coord_fixture *fixture, struct producer *producer)
-{
-    assert_int_equal(init_as(fixture, producer, 60000), KAFKA_NONE);
-}
-
-/* Asks for both partitions of events; the answer may come later. */
-static void ask_add(struct coord_fixture *fixture, struct producer *producer)
-{
-    producer->count = 0;
-    producer->places[0] = (struct transaction_place){.topic = span_text("events"), .partition = 0};
-    producer->places[1] = (struct transaction_place){.topic = span_text("events"), .partition = 1};
-    producer->add = (struct transaction_add){
-        .producer = {.id = producer->id, .epoch = producer->epoch, .client_version = 2},
-        .places = producer->places,
-        .place_count = 2};
-    transactions_add(transactions_of(fixture), span_text("tx"), &producer->add, &producer->wait);
-}
-
-static int16_t add(struct coord_fixture *fixture, struct producer *producer)
-{
-    ask_add(fixture, producer);
-    coord_fixture_flush(fixture);
-    assert_int_equal(producer->count, 1);
-    return producer->wait.code;
-}
-
-/* Writes one record to a partition of events; returns the verdict. */
-static enum append_verdict write_to(struct coord_fixture *fixture, const struct producer *producer,
-                                    int32_t index, int32_t sequence,
-                                    const struct append_guard *guard)
-{
-    struct topic *topic = events(fixture);
-    struct buf buf;
-    buf_init(&buf, 1 << 16);
-    struct batch_options options = BATCH_OPTIONS_DEFAULT;
-    options.producer_id = producer->id;
-    options.producer_epoch = producer->epoch;
-    options.base_sequence = sequence;
-    options.is_transactional = true;
-    struct batch_builder builder;
-    struct span batch;
-    struct batch_header header;
-    batch_build_begin(&builder, &options, &buf);
-    assert_ok(batch_build_add(&builder, &(struct record){.value = span_text("v")}));
-    assert_ok(batch_build_end(&builder, &batch, &header));
-    struct append_guard seen = {0};
-    struct partition *partition = topic_partition(topic, index);
-    partition_guard(partition, &header, &seen);
-    struct append_result result;
-    partition_append(partition, span_writable(batch), &header, guard == NULL ? &seen : guard,
-                     &result, NULL);
-    buf_deinit(&buf);
-    topic_unref(topic);
-    return result.verdict;
-}
-
-static int16_t commit_offset(struct coord_fixture *fixture, const struct producer *producer,
-                             int64_t offset)
-{
-    struct offset_commit_request_partition partition = {.committed_offset = offset,
-                                                        .committed_leader_epoch = -1,
-                                                        .committed_metadata = span_text("")};
-    struct offset_commit_request_topic topic = {
-        .name = span_text("events"), .partitions = &partition, .partitions_count = 1};
-    struct offset_commit_request request;
-    offset_commit_request_init(&request);
-    request.group_id = span_text("g");
-    request.generation_id_or_member_epoch = -1;
-    request.member_id = span_text("");
-    request.group_instance_id = SPAN_NULL;
-    request.topics = &topic;
-    request.topics_count = 1;
-    struct coord_transaction transaction = {.producer_id = producer->id,
-                                            .producer_epoch = producer->epoch,
-                                            .guard = {.marker_offset = -1}};
-    struct partition *home;
-    assert_int_equal(coord_group_partition(fixture->coord, span_text("g"), &home), KAFKA_NONE);
-    const struct batch_header identity = {.producer_id = producer->id,
-                                          .producer_epoch = producer->epoch};
-    partition_guard(home, &identity, &transaction.guard);
-    topic_unref(home->topic);
-    struct offset_commit_response response = {0};
-    struct coord_commit commit;
-    arena_reset(&fixture->arena);
-    assert_ok(coord_commit_offsets(fixture->coord, &request, &transaction, &fixture->arena,
-                                   &response, &commit));
-    topic_unref(commit.topic);
-    return response.topics[0].partitions[0].error_code;
-}
-
-/* Adds the group's partition, then commits. */
-static int16_t add_and_commit_offset(struct coord_fixture *fixture, struct producer *producer,
-                                     int64_t offset)
-{
-    struct partition *home;
-    assert_int_equal(coord_group_partition(fixture->coord, span_text("g"), &home), KAFKA_NONE);
-    producer->places[0] =
-        (struct transaction_place){.topic = span_text(TOPIC_OFFSETS), .partition = home->index};
-    topic_unref(home->topic);
-    producer->add.place_count = 1;
-    producer->count = 0;
-    transactions_add(transactions_of(fixture), span_text("tx"), &producer->add, &producer->wait);
-    coord_fixture_flush(fixture);
-    assert_int_equal(producer->wait.code, KAFKA_NONE);
-    return commit_offset(fixture, producer, offset);
-}
-
-static void ask_end(struct coord_fixture *fixture, struct producer *producer, bool is_commit)
-{
-    const struct transaction_end asked = {
-        .producer = {.id = producer->id, .epoch = producer->epoch, .client_version = 2},
-        .is_commit = is_commit,
-        .fresh_id = -1,
-        .now_ms = fixture->broker.base.time.now_ms};
-    producer->count = 0;
-    transactions_end(transactions_of(fixture), span_text("tx"), &asked, &producer->wait);
-}
-
-static int16_t end(struct coord_fixture *fixture, struct producer *producer, bool is_commit)
-{
-    ask_end(fixture, producer, is_commit);
-    coord_fixture_flush(fixture);
-    assert_int_equal(producer->count, 1);
-    if (producer->wait.code == KAFKA_NONE) {
-        producer->id = producer->wait.producer_id;
-        producer->epoch = producer->wait.epoch;
-    }
-    return producer->wait.code;
-}
-
-static void write_both(struct coord_fixture *fixture, struct producer *producer)
-{
-    assert_int_equal(add(fixture, producer), KAFKA_NONE);
-    assert_int_equal(write_to(fixture, producer, 0, 0, NULL), APPEND_DONE);
-    assert_int_equal(write_to(fixture, producer, 1, 0, NULL), APPEND_DONE);
-}
-
-static struct partition_offsets offsets_of(struct coord_fixture *fixture, int32_t index)
-{
-    struct partition_offsets offsets;
-    struct topic *topic = events(fixture);
-    partition_read_offsets(topic_partition(topic, index), &offsets);
-    topic_unref(topic);
-    return offsets;
-}
-
-static size_t count_aborted(struct coord_fixture *fixture, int32_t index)
-{
-    struct topic *topic = events(fixture);
-    struct aborted_transaction *found;
-    size_t count;
-    arena_reset(&fixture->arena);
-    assert_ok(partition_collect_aborted(topic_partition(topic, index), 0, INT64_MAX,
-                                        &fixture->arena, &found, &count));
-    topic_unref(topic);
-    return count;
-}
-
-/* The group's offset; *code: UNSTABLE_OFFSET_COMMIT while a transaction holds one. */
-static int64_t fetch(struct coord_fixture *fixture, int16_t *code)
-{
-    int32_t index = 0;
-    struct offset_fetch_request_group_topic topic = {
-        .name = span_text("events"), .partition_indexes = &index, .partition_indexes_count = 1};
-    struct offset_fetch_request_group request = {
-        .group_id = span_text("g"), .member_epoch = -1, .topics = &topic, .topics_count = 1};
-    struct offset_fetch_response_group response = {0};
-    arena_reset(&fixture->arena);
-    assert_ok(coord_fetch_offsets(fixture->coord, &request, true, &fixture->arena, &response));
-    *code = response.topics[0].partitions[0].error_code;
-    return response.topics[0].partitions[0].committed_offset;
-}
-
-static const char *state_name(struct coord_fixture *fixture)
-{
-    static char name[32];
-    struct describe_transactions_response_transaction described = {0};
-    arena_reset(&fixture->arena);
-    assert_ok(transactions_describe(transactions_of(fixture), span_text("tx"), &fixture->arena,
-                                    &described));
-    client_keep(name, sizeof name, described.transaction_state);
-    return name;
-}
+#include "support/transaction_client.h"
 
 static int setup(void **state)
 {
     static struct coord_fixture fixture;
-    int64_t commit;
-    coord_fixture_init(&fixture);
-    assert_true(
-        err_is(transactions_prepare(coord_transactions(fixture.coord), &commit, NULL), ERR_AGAIN));
-    coord_fixture_flush(&fixture);
-    assert_ok(transactions_prepare(coord_transactions(fixture.coord), &commit, NULL));
+    transaction_fixture_begin(&fixture);
     *state = &fixture;
     return 0;
 }
@@ -272,22 +22,22 @@ static void committed_records_and_offsets_show_together_at_the_end(void **state)
     struct coord_fixture *fixture = *state;
     struct producer producer;
     int16_t code;
-    init(fixture, &producer);
-    write_both(fixture, &producer);
-    assert_int_equal(add_and_commit_offset(fixture, &producer, 42), KAFKA_NONE);
+    producer_init(fixture, &producer);
+    producer_write_both(fixture, &producer);
+    assert_int_equal(producer_add_and_commit_offset(fixture, &producer, 42), KAFKA_NONE);
     coord_fixture_flush(fixture);
     assert_int_equal(offsets_of(fixture, 0).high_watermark, 1);
     assert_int_equal(offsets_of(fixture, 0).stable, 0);
-    assert_int_equal(fetch(fixture, &code), -1);
+    assert_int_equal(committed_offset(fixture, &code), -1);
     assert_int_equal(code, KAFKA_UNSTABLE_OFFSET_COMMIT);
-    assert_string_equal(state_name(fixture), "Ongoing");
-    assert_int_equal(end(fixture, &producer, true), KAFKA_NONE);
-    assert_string_equal(state_name(fixture), "CompleteCommit");
+    assert_string_equal(state_name_of(fixture), "Ongoing");
+    assert_int_equal(producer_end(fixture, &producer, true), KAFKA_NONE);
+    assert_string_equal(state_name_of(fixture), "CompleteCommit");
     assert_int_equal(producer.epoch, 1);
     assert_int_equal(offsets_of(fixture, 0).stable, 2);
     assert_int_equal(offsets_of(fixture, 1).stable, 2);
     assert_int_equal(count_aborted(fixture, 0), 0);
-    assert_int_equal(fetch(fixture, &code), 42);
+    assert_int_equal(committed_offset(fixture, &code), 42);
     assert_int_equal(code, KAFKA_NONE);
 }
 
@@ -296,14 +46,14 @@ static void aborted_records_are_named_and_their_offsets_are_gone(void **state)
     struct coord_fixture *fixture = *state;
     struct producer producer;
     int16_t code;
-    init(fixture, &producer);
-    write_both(fixture, &producer);
-    assert_int_equal(add_and_commit_offset(fixture, &producer, 42), KAFKA_NONE);
-    assert_int_equal(end(fixture, &producer, false), KAFKA_NONE);
+    producer_init(fixture, &producer);
+    producer_write_both(fixture, &producer);
+    assert_int_equal(producer_add_and_commit_offset(fixture, &producer, 42), KAFKA_NONE);
+    assert_int_equal(producer_end(fixture, &producer, false), KAFKA_NONE);
     assert_int_equal(offsets_of(fixture, 1).stable, 2);
     assert_int_equal(count_aborted(fixture, 0), 1);
     assert_int_equal(count_aborted(fixture, 1), 1);
-    assert_int_equal(fetch(fixture, &code), -1);
+    assert_int_equal(committed_offset(fixture, &code), -1);
     assert_int_equal(code, KAFKA_NONE);
 }
 
@@ -312,9 +62,9 @@ static void plain_commit_after_a_pending_one_stays(void **state)
     struct coord_fixture *fixture = *state;
     struct producer producer;
     int16_t code;
-    init(fixture, &producer);
-    write_both(fixture, &producer);
-    assert_int_equal(add_and_commit_offset(fixture, &producer, 42), KAFKA_NONE);
+    producer_init(fixture, &producer);
+    producer_write_both(fixture, &producer);
+    assert_int_equal(producer_add_and_commit_offset(fixture, &producer, 42), KAFKA_NONE);
     struct offset_commit_request_partition partition = {
         .committed_offset = 50, .committed_leader_epoch = -1, .committed_metadata = span_text("")};
     struct offset_commit_request_topic topic = {
@@ -333,8 +83,8 @@ static void plain_commit_after_a_pending_one_stays(void **state)
     assert_ok(
         coord_commit_offsets(fixture->coord, &request, NULL, &fixture->arena, &response, &commit));
     topic_unref(commit.topic);
-    assert_int_equal(end(fixture, &producer, true), KAFKA_NONE);
-    assert_int_equal(fetch(fixture, &code), 50);
+    assert_int_equal(producer_end(fixture, &producer, true), KAFKA_NONE);
+    assert_int_equal(committed_offset(fixture, &code), 50);
 }
 
 /* KIP-890: what was delayed belongs to an epoch that is over. */
@@ -342,74 +92,74 @@ static void delayed_write_of_an_ended_transaction_is_fenced(void **state)
 {
     struct coord_fixture *fixture = *state;
     struct producer producer;
-    init(fixture, &producer);
-    write_both(fixture, &producer);
-    assert_int_equal(add_and_commit_offset(fixture, &producer, 42), KAFKA_NONE);
+    producer_init(fixture, &producer);
+    producer_write_both(fixture, &producer);
+    assert_int_equal(producer_add_and_commit_offset(fixture, &producer, 42), KAFKA_NONE);
     struct producer old = producer;
-    assert_int_equal(end(fixture, &producer, true), KAFKA_NONE);
-    assert_int_equal(write_to(fixture, &old, 0, 1, NULL), APPEND_FENCED);
-    assert_int_equal(commit_offset(fixture, &old, 1), KAFKA_INVALID_PRODUCER_EPOCH);
+    assert_int_equal(producer_end(fixture, &producer, true), KAFKA_NONE);
+    assert_int_equal(producer_write(fixture, &old, 0, 1, NULL), APPEND_FENCED);
+    assert_int_equal(producer_commit_offset(fixture, &old, 1), KAFKA_INVALID_PRODUCER_EPOCH);
 }
 
 static void write_that_a_marker_overtook_begins_nothing(void **state)
 {
     struct coord_fixture *fixture = *state;
     struct producer producer;
-    init(fixture, &producer);
-    write_both(fixture, &producer);
+    producer_init(fixture, &producer);
+    producer_write_both(fixture, &producer);
     struct append_guard stale = {.marker_offset = -1}; /* of before the marker */
-    assert_int_equal(end(fixture, &producer, false), KAFKA_NONE);
-    assert_int_equal(write_to(fixture, &producer, 0, 0, &stale), APPEND_NOT_IN_TRANSACTION);
-    assert_int_equal(write_to(fixture, &producer, 0, 0, NULL), APPEND_DONE);
+    assert_int_equal(producer_end(fixture, &producer, false), KAFKA_NONE);
+    assert_int_equal(producer_write(fixture, &producer, 0, 0, &stale), APPEND_NOT_IN_TRANSACTION);
+    assert_int_equal(producer_write(fixture, &producer, 0, 0, NULL), APPEND_DONE);
 }
 
 static void next_transaction_of_version_2_may_be_asked_for_before_the_marker(void **state)
 {
     struct coord_fixture *fixture = *state;
     struct producer producer;
-    init(fixture, &producer);
-    write_both(fixture, &producer);
+    producer_init(fixture, &producer);
+    producer_write_both(fixture, &producer);
     struct producer old = producer;
     struct append_guard stale = {.marker_offset = -1, .is_version_2 = true};
-    assert_int_equal(end(fixture, &producer, true), KAFKA_NONE);
-    assert_int_equal(write_to(fixture, &old, 0, 1, &stale), APPEND_FENCED);
-    assert_int_equal(write_to(fixture, &producer, 0, 0, &stale), APPEND_DONE);
+    assert_int_equal(producer_end(fixture, &producer, true), KAFKA_NONE);
+    assert_int_equal(producer_write(fixture, &old, 0, 1, &stale), APPEND_FENCED);
+    assert_int_equal(producer_write(fixture, &producer, 0, 0, &stale), APPEND_DONE);
 }
 
 static void addition_amid_an_end_waits_for_it(void **state)
 {
     struct coord_fixture *fixture = *state;
     struct producer producer;
-    init(fixture, &producer);
-    write_both(fixture, &producer);
+    producer_init(fixture, &producer);
+    producer_write_both(fixture, &producer);
     coord_fixture_flush(fixture);
-    ask_end(fixture, &producer, true);
+    producer_ask_end(fixture, &producer, true);
     struct producer next = producer;
     next.epoch++;
-    ask_add(fixture, &next);
+    producer_ask_add(fixture, &next);
     assert_int_equal(next.count, 0);
     coord_fixture_flush(fixture);
     assert_int_equal(producer.count, 1);
     assert_int_equal(next.count, 1);
     assert_int_equal(next.wait.code, KAFKA_NONE);
-    assert_string_equal(state_name(fixture), "Ongoing");
+    assert_string_equal(state_name_of(fixture), "Ongoing");
 }
 
 static void transaction_whose_time_is_over_is_aborted_and_its_producer_fenced(void **state)
 {
     struct coord_fixture *fixture = *state;
     struct producer producer;
-    assert_int_equal(init_as(fixture, &producer, 5000), KAFKA_NONE);
-    write_both(fixture, &producer);
+    assert_int_equal(producer_init_as(fixture, &producer, 5000), KAFKA_NONE);
+    producer_write_both(fixture, &producer);
     coord_fixture_pass(fixture, 4900);
     coord_fixture_flush(fixture);
-    assert_string_equal(state_name(fixture), "Ongoing");
+    assert_string_equal(state_name_of(fixture), "Ongoing");
     coord_fixture_pass(fixture, 200);
     coord_fixture_flush(fixture);
-    assert_string_equal(state_name(fixture), "CompleteAbort");
+    assert_string_equal(state_name_of(fixture), "CompleteAbort");
     assert_int_equal(count_aborted(fixture, 0), 1);
-    assert_int_equal(write_to(fixture, &producer, 0, 1, NULL), APPEND_FENCED);
-    assert_int_equal(end(fixture, &producer, true), KAFKA_INVALID_TXN_STATE);
+    assert_int_equal(producer_write(fixture, &producer, 0, 1, NULL), APPEND_FENCED);
+    assert_int_equal(producer_end(fixture, &producer, true), KAFKA_INVALID_TXN_STATE);
 }
 
 static void second_instance_aborts_what_the_first_left_open(void **state)
@@ -417,57 +167,58 @@ static void second_instance_aborts_what_the_first_left_open(void **state)
     struct coord_fixture *fixture = *state;
     struct producer first;
     struct producer second;
-    init(fixture, &first);
-    write_both(fixture, &first);
-    assert_int_equal(init_as(fixture, &second, 60000), KAFKA_CONCURRENT_TRANSACTIONS);
-    init(fixture, &second);
+    producer_init(fixture, &first);
+    producer_write_both(fixture, &first);
+    assert_int_equal(producer_init_as(fixture, &second, 60000), KAFKA_CONCURRENT_TRANSACTIONS);
+    producer_init(fixture, &second);
     assert_int_equal(second.id, first.id);
     assert_true(second.epoch > first.epoch);
     assert_int_equal(count_aborted(fixture, 0), 1);
-    assert_int_equal(add(fixture, &first), KAFKA_PRODUCER_FENCED);
+    assert_int_equal(producer_add(fixture, &first), KAFKA_PRODUCER_FENCED);
 }
 
 static void unused_id_is_forgotten(void **state)
 {
     struct coord_fixture *fixture = *state;
     struct producer producer;
-    init(fixture, &producer);
-    assert_string_equal(state_name(fixture), "Empty");
+    producer_init(fixture, &producer);
+    assert_string_equal(state_name_of(fixture), "Empty");
     coord_fixture_pass(fixture, (int64_t)7 * 24 * 3600 * 1000 + 3600 * 1000);
     coord_fixture_pass(fixture, 3600 * 1000);
     coord_fixture_flush(fixture);
-    assert_string_equal(state_name(fixture), "");
+    assert_string_equal(state_name_of(fixture), "");
     coord_fixture_crash(fixture);
     coord_fixture_load(fixture);
-    assert_string_equal(state_name(fixture), "");
+    assert_string_equal(state_name_of(fixture), "");
 }
 
 static void bad_timeouts_are_refused(void **state)
 {
     struct coord_fixture *fixture = *state;
     struct producer producer;
-    assert_int_equal(init_as(fixture, &producer, 0), KAFKA_INVALID_TRANSACTION_TIMEOUT);
-    assert_int_equal(init_as(fixture, &producer, 900001), KAFKA_INVALID_TRANSACTION_TIMEOUT);
+    assert_int_equal(producer_init_as(fixture, &producer, 0), KAFKA_INVALID_TRANSACTION_TIMEOUT);
+    assert_int_equal(producer_init_as(fixture, &producer, 900001),
+                     KAFKA_INVALID_TRANSACTION_TIMEOUT);
 }
 
 static void marker_on_a_full_disk_is_written_when_there_is_room(void **state)
 {
     struct coord_fixture *fixture = *state;
     struct producer producer;
-    init(fixture, &producer);
-    write_both(fixture, &producer);
+    producer_init(fixture, &producer);
+    producer_write_both(fixture, &producer);
     coord_fixture_flush(fixture);
-    ask_end(fixture, &producer, true);
+    producer_ask_end(fixture, &producer, true);
     struct store_flush_result result;
     mem_disk_fail(fixture->broker.base.disk, MEM_DISK_WRITE, 1);
     assert_ok(store_flush_step(fixture->broker.base.store, &result, &fixture->broker.base.diag));
     coord_fixture_flush(fixture);
     assert_true(mem_disk_has_failed(fixture->broker.base.disk));
     assert_int_equal(producer.wait.code, KAFKA_NONE);
-    assert_string_equal(state_name(fixture), "PrepareCommit");
+    assert_string_equal(state_name_of(fixture), "PrepareCommit");
     coord_fixture_pass(fixture, 1000);
     coord_fixture_flush(fixture);
-    assert_string_equal(state_name(fixture), "CompleteCommit");
+    assert_string_equal(state_name_of(fixture), "CompleteCommit");
     assert_int_equal(offsets_of(fixture, 0).stable, 2);
     assert_int_equal(offsets_of(fixture, 1).stable, 2);
 }
@@ -478,7 +229,7 @@ static bool run_until_dark(struct coord_fixture *fixture, struct producer *produ
     struct diag *diag = &fixture->broker.base.diag;
     struct store *store = fixture->broker.base.store;
     struct store_flush_result result = {.is_more = true};
-    ask_end(fixture, producer, true);
+    producer_ask_end(fixture, producer, true);
     while (result.is_more && !err_failed(store_flush_step(store, &result, diag)))
         continue;
     return producer->count == 1 && producer->wait.code == KAFKA_NONE;
@@ -497,11 +248,12 @@ static void W8_crash_at_any_sync_of_an_end_decides_it_as_one(void **state)
     for (uint32_t sync = 1; sync <= 8; sync++) {
         struct producer producer;
         int16_t code;
-        while (init_as(fixture, &producer, 60000) != KAFKA_NONE)
+        while (producer_init_as(fixture, &producer, 60000) != KAFKA_NONE)
             continue;
         int64_t aborted_before = (int64_t)count_aborted(fixture, 0);
-        write_both(fixture, &producer);
-        assert_int_equal(add_and_commit_offset(fixture, &producer, 100 + sync), KAFKA_NONE);
+        producer_write_both(fixture, &producer);
+        assert_int_equal(producer_add_and_commit_offset(fixture, &producer, 100 + sync),
+                         KAFKA_NONE);
         coord_fixture_flush(fixture);
         mem_disk_power_off(fixture->broker.base.disk, sync);
         bool is_answered = run_until_dark(fixture, &producer);
@@ -509,11 +261,12 @@ static void W8_crash_at_any_sync_of_an_end_decides_it_as_one(void **state)
         coord_fixture_crash(fixture);
         coord_fixture_load(fixture);
         coord_fixture_flush(fixture);
-        while (init_as(fixture, &producer, 60000) != KAFKA_NONE) /* aborts what is still open */
+        while (producer_init_as(fixture, &producer, 60000) !=
+               KAFKA_NONE) /* aborts what is still open */
             continue;
         bool is_aborted = (int64_t)count_aborted(fixture, 0) > aborted_before;
         assert_int_equal(count_aborted(fixture, 0), count_aborted(fixture, 1));
-        assert_int_equal(fetch(fixture, &code) == 100 + sync, !is_aborted);
+        assert_int_equal(committed_offset(fixture, &code) == 100 + sync, !is_aborted);
         assert_int_equal(code, KAFKA_NONE);
         assert_false(is_answered && is_aborted);
         assert_int_equal(offsets_of(fixture, 0).stable, offsets_of(fixture, 0).high_watermark);
@@ -529,19 +282,19 @@ static void open_transaction_survives_a_restart_and_ends(void **state)
     struct coord_fixture *fixture = *state;
     struct producer producer;
     int16_t code;
-    init(fixture, &producer);
-    write_both(fixture, &producer);
-    assert_int_equal(add_and_commit_offset(fixture, &producer, 42), KAFKA_NONE);
+    producer_init(fixture, &producer);
+    producer_write_both(fixture, &producer);
+    assert_int_equal(producer_add_and_commit_offset(fixture, &producer, 42), KAFKA_NONE);
     coord_fixture_flush(fixture);
     coord_fixture_crash(fixture);
     coord_fixture_load(fixture);
     assert_int_equal(offsets_of(fixture, 0).stable, 0);
-    (void)fetch(fixture, &code);
+    (void)committed_offset(fixture, &code);
     assert_int_equal(code, KAFKA_UNSTABLE_OFFSET_COMMIT);
-    assert_int_equal(write_to(fixture, &producer, 0, 1, NULL), APPEND_DONE);
-    assert_int_equal(end(fixture, &producer, true), KAFKA_NONE);
+    assert_int_equal(producer_write(fixture, &producer, 0, 1, NULL), APPEND_DONE);
+    assert_int_equal(producer_end(fixture, &producer, true), KAFKA_NONE);
     assert_int_equal(offsets_of(fixture, 0).stable, 3);
-    assert_int_equal(fetch(fixture, &code), 42);
+    assert_int_equal(committed_offset(fixture, &code), 42);
 }
 
 /* All background work, the broker's logs compacted as far as they may be. */
@@ -584,11 +337,11 @@ static void groups_and_transactions_are_the_same_after_compaction_and_a_crash(vo
     int16_t code;
     shrink_segments(fixture, TOPIC_OFFSETS);
     shrink_segments(fixture, TOPIC_TRANSACTIONS);
-    init(fixture, &producer);
+    producer_init(fixture, &producer);
     for (int i = 0; i < 200; i++) {
-        write_both(fixture, &producer);
-        assert_int_equal(add_and_commit_offset(fixture, &producer, 100 + i), KAFKA_NONE);
-        assert_int_equal(end(fixture, &producer, i % 5 != 4), KAFKA_NONE);
+        producer_write_both(fixture, &producer);
+        assert_int_equal(producer_add_and_commit_offset(fixture, &producer, 100 + i), KAFKA_NONE);
+        assert_int_equal(producer_end(fixture, &producer, i % 5 != 4), KAFKA_NONE);
     }
     int64_t offsets_size = size_of(fixture, TOPIC_OFFSETS);
     int64_t states_size = size_of(fixture, TOPIC_TRANSACTIONS);
@@ -596,24 +349,24 @@ static void groups_and_transactions_are_the_same_after_compaction_and_a_crash(vo
     assert_true(size_of(fixture, TOPIC_OFFSETS) < offsets_size / 2);
     assert_true(size_of(fixture, TOPIC_TRANSACTIONS) < states_size / 2);
     /* One that is open meanwhile is not touched. */
-    write_both(fixture, &producer);
-    assert_int_equal(add_and_commit_offset(fixture, &producer, 500), KAFKA_NONE);
+    producer_write_both(fixture, &producer);
+    assert_int_equal(producer_add_and_commit_offset(fixture, &producer, 500), KAFKA_NONE);
     compact(fixture);
     for (int round = 0; round < 2; round++) {
         coord_fixture_crash(fixture);
         coord_fixture_load(fixture);
-        (void)fetch(fixture, &code);
+        (void)committed_offset(fixture, &code);
         assert_int_equal(code, KAFKA_UNSTABLE_OFFSET_COMMIT);
-        assert_string_equal(state_name(fixture), "Ongoing");
+        assert_string_equal(state_name_of(fixture), "Ongoing");
         compact(fixture);
     }
-    assert_int_equal(end(fixture, &producer, false), KAFKA_NONE);
-    assert_int_equal(fetch(fixture, &code), 298); /* the last that was committed */
+    assert_int_equal(producer_end(fixture, &producer, false), KAFKA_NONE);
+    assert_int_equal(committed_offset(fixture, &code), 298); /* the last that was committed */
     assert_int_equal(code, KAFKA_NONE);
     coord_fixture_crash(fixture);
     coord_fixture_load(fixture);
-    assert_int_equal(fetch(fixture, &code), 298);
-    assert_string_equal(state_name(fixture), "CompleteAbort");
+    assert_int_equal(committed_offset(fixture, &code), 298);
+    assert_string_equal(state_name_of(fixture), "CompleteAbort");
 }
 
 static void transactions_are_listed_by_state_and_age(void **state)
@@ -625,8 +378,8 @@ static void transactions_are_listed_by_state_and_age(void **state)
     struct list_transactions_response response;
     list_transactions_request_init(&request);
     request.duration_filter = -1;
-    init(fixture, &producer);
-    write_both(fixture, &producer);
+    producer_init(fixture, &producer);
+    producer_write_both(fixture, &producer);
     list_transactions_response_init(&response);
     arena_reset(&fixture->arena);
     request.state_filters = filters;
