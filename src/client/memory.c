@@ -350,8 +350,13 @@ struct err memory_cluster_connect(struct memory_cluster *cluster,
         if (strcmp(property->name, "auto.offset.reset") == 0)
             memory->is_reset_to_end = strcmp(property->value, "latest") == 0;
     }
-    if (memory->group_id != NULL) /* the caller's text may go */
+    if (memory->group_id != NULL) { /* the caller's text may go */
         memory->group_id = arena_copy_text(&cluster->arena, span_text(memory->group_id));
+        if (memory->group_id == NULL) {
+            free(memory);
+            return err_make(ERR_NO_MEMORY);
+        }
+    }
     *client = &memory->client;
     return ERR_NONE;
 }
