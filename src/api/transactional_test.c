@@ -38,16 +38,21 @@ static int teardown(void **state)
     return 0;
 }
 
-static struct producer init(struct api_fixture *fixture)
+static struct producer init_as(struct api_fixture *fixture, const char *transactional_id)
 {
     struct init_producer_id_request asked;
     struct init_producer_id_response answer;
     init_producer_id_request_init(&asked);
-    asked.transactional_id = span_text("tx");
+    asked.transactional_id = span_text(transactional_id);
     asked.transaction_timeout_ms = 60000;
     API_ASK(fixture, API_INIT_PRODUCER_ID, init_producer_id, 5, &asked, &answer);
     assert_int_equal(answer.error_code, KAFKA_NONE);
     return (struct producer){.id = answer.producer_id, .epoch = answer.producer_epoch};
+}
+
+static struct producer init(struct api_fixture *fixture)
+{
+    return init_as(fixture, "tx");
 }
 
 /* Adds partitions 0 and `second` of a topic, as an older client does; the codes of both. */
@@ -356,6 +361,42 @@ static struct list_transactions_response list(struct api_fixture *fixture, const
     return answer;
 }
 
+/* How many are listed with the filters. state NULL, producer_id -1: no such filter. */
+static int32_t list_filtered(struct api_fixture *fixture, const char *state, int64_t producer_id,
+                             struct list_transactions_response *answer)
+{
+    struct span name = text_or_null(state);
+    struct list_transactions_request asked;
+    list_transactions_request_init(&asked);
+    asked.duration_filter = -1;
+    asked.state_filters = &name;
+    asked.state_filters_count = state != NULL;
+    asked.producer_id_filters = &producer_id;
+    asked.producer_id_filters_count = producer_id >= 0;
+    API_ASK(fixture, API_LIST_TRANSACTIONS, list_transactions, 2, &asked, answer);
+    assert_int_equal(answer->error_code, KAFKA_NONE);
+    return answer->transaction_states_count;
+}
+
+static void transactions_are_listed_by_state_and_producer_in_order(void **state)
+{
+    struct api_fixture *fixture = *state;
+    struct list_transactions_response answer;
+    struct producer second = init_as(fixture, "zz");
+    struct producer first = init(fixture);
+    assert_int_equal(produce(fixture, 12, first, 1, 0), KAFKA_NONE);
+    assert_int_equal(list_filtered(fixture, NULL, -1, &answer), 2);
+    assert_true(span_equal_text(answer.transaction_states[0].transactional_id, "tx"));
+    assert_true(span_equal_text(answer.transaction_states[1].transactional_id, "zz"));
+    assert_int_equal(list_filtered(fixture, "Ongoing", -1, &answer), 1);
+    assert_int_equal(answer.transaction_states[0].producer_id, first.id);
+    assert_int_equal(list_filtered(fixture, NULL, second.id, &answer), 1);
+    assert_true(span_equal_text(answer.transaction_states[0].transactional_id, "zz"));
+    assert_int_equal(list_filtered(fixture, "Ongoing", second.id, &answer), 0);
+    assert_int_equal(list_filtered(fixture, "Sleeping", -1, &answer), 0);
+    assert_int_equal(answer.unknown_state_filters_count, 1);
+}
+
 static void transactions_are_listed_by_pattern_and_described(void **state)
 {
     struct api_fixture *fixture = *state;
@@ -387,6 +428,7 @@ int main(void)
         TEST(transactional_batch_needs_the_transactional_id),
         TEST(offsets_join_the_transaction_by_themselves_only_in_version_2),
         TEST(hanging_transaction_is_found_and_aborted_by_hand),
+        TEST(transactions_are_listed_by_state_and_producer_in_order),
         TEST(transactions_are_listed_by_pattern_and_described),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,6 +52,17 @@ static void properties_are_read_as_java_reads_them(void **state)
     assert_int_equal(config->values[CONFIG_LOG_RETENTION_MS].line, 6);
 }
 
+static void escapes_are_read_as_java_reads_them(void **state)
+{
+    struct config *config = *state;
+    assert_string_equal(read_text(config, "log.dirs=a\\t\\n\\r\\f\\x\\u00e9\\u20AC\\"), "");
+    assert_string_equal(config_text(config, CONFIG_LOG_DIR), "a\t\n\r\fx\xc3\xa9\xe2\x82\xac");
+    assert_string_equal(read_text(config, "\nlog.dirs=\\u12g4"),
+                        "line 2: \\u needs four hexadecimal digits");
+    assert_string_equal(read_text(config, "log.dirs=\\u12"),
+                        "line 1: \\u needs four hexadecimal digits");
+}
+
 static void misspelt_property_names_line_and_nearest(void **state)
 {
     assert_string_equal(read_text(*state, "a=b\n"), "line 1: unknown property a");
@@ -70,6 +81,14 @@ static void ill_typed_value_says_what_it_must_be(void **state)
                         "line 1: delete.topic.enable is \"yes\" but must be true or false");
     assert_string_equal(read_text(*state, "headrace.flush=never"),
                         "line 1: headrace.flush is \"never\" but must be one of disk,os");
+    assert_string_equal(read_text(*state, "log.cleaner.min.cleanable.ratio=half"),
+                        "line 1: log.cleaner.min.cleanable.ratio is \"half\" but must be a number");
+    assert_string_equal(
+        read_text(*state, "log.cleaner.min.cleanable.ratio=1.5"),
+        "line 1: log.cleaner.min.cleanable.ratio is 1.5 but must be between 0 and 1");
+    assert_string_equal(read_text(*state, "num.partitions=1111111111111111111111111111111111111111"
+                                          "1111111111111111111111111111111111"),
+                        "line 1: num.partitions is 74 characters long but must be a number");
     assert_string_equal(read_text(*state, "log.cleanup.policy=delete,shred"),
                         "line 1: log.cleanup.policy is \"shred\" but must be made of "
                         "delete,compact");
@@ -155,6 +174,34 @@ static void own_listener_names_need_a_protocol_that_is_served(void **state)
                         "listener SSL has the protocol SSL, but only PLAINTEXT is served yet");
 }
 
+static void listener_that_makes_no_sense_is_refused_with_its_text(void **state)
+{
+    static const char *const cases[][2] = {
+        {"listeners=localhost:9092", "listener \"localhost:9092\" is not NAME://HOST:PORT"},
+        {"listeners=://localhost:9092",
+         "listener \"://localhost:9092\" has no name of 1 to 63 characters"},
+        {"listeners=PLAINTEXT://localhost",
+         "listener PLAINTEXT://localhost: \"localhost\" is not HOST:PORT"},
+        {"listeners=PLAINTEXT://::1:9092",
+         "listener PLAINTEXT://::1:9092: an IPv6 address is written [::1]:PORT"},
+        {"listeners=PLAINTEXT://localhost:99999",
+         "listener PLAINTEXT://localhost:99999: port \"99999\" is not between 0 and 65535"},
+        {"listeners=PLAINTEXT://localhost:9a",
+         "listener PLAINTEXT://localhost:9a: port \"9a\" is not between 0 and 65535"},
+        {"listeners=PLAINTEXT://a:1,PLAINTEXT://b:2", "two listeners are named PLAINTEXT"},
+        {"listeners=PLAINTEXT://a:1\nadvertised.listeners=OTHER://a:1",
+         "advertised listener OTHER is not among the listeners"},
+        {"listeners=PLAINTEXT://:1\nadvertised.listeners=PLAINTEXT://0.0.0.0:1",
+         "advertised listener PLAINTEXT names no host that a client can connect to"},
+        {"listeners=CONTROLLER://a:1\nadvertised.listeners=\ncontroller.listener.names=CONTROLLER",
+         "listeners names no listener for clients"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct listeners listeners;
+        assert_string_equal(parse_listeners(*state, cases[i][0], &listeners), cases[i][1]);
+    }
+}
+
 static void topic_config_that_is_not_obeyed_is_refused_with_a_reason(void **state)
 {
     (void)state;
@@ -190,6 +237,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, config_setup, config_teardown)
     const struct CMUnitTest tests[] = {
         TEST(properties_are_read_as_java_reads_them),
+        TEST(escapes_are_read_as_java_reads_them),
         TEST(misspelt_property_names_line_and_nearest),
         TEST(ill_typed_value_says_what_it_must_be),
         TEST(known_property_without_effect_is_a_warning),
@@ -198,6 +246,7 @@ int main(void)
         TEST(stock_kafka_listeners_leave_the_controller_out),
         TEST(wildcard_without_advertised_address_is_refused),
         TEST(own_listener_names_need_a_protocol_that_is_served),
+        TEST(listener_that_makes_no_sense_is_refused_with_its_text),
         TEST(topic_config_that_is_not_obeyed_is_refused_with_a_reason),
         TEST(topic_override_counts_until_it_is_removed),
     };

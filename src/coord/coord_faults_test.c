@@ -20,8 +20,9 @@ enum standing { STANDING_OUT, STANDING_JOINING, STANDING_JOINED, STANDING_SYNCIN
 struct faulty_member {
     struct client client;
     enum standing standing;
-    int answers_before; /* of the kind that it waits for */
-    bool is_wanted;     /* it wants to be in the group */
+    const char *instance; /* NULL: a dynamic member */
+    int answers_before;   /* of the kind that it waits for */
+    bool is_wanted;       /* it wants to be in the group */
 };
 
 #define MEMBER_COUNT 2
@@ -87,7 +88,7 @@ static void sync(struct life *life, struct faulty_member *member)
     }
     member->answers_before = member->client.sync_count;
     member->standing = STANDING_SYNCING;
-    client_sync(&life->fixture, &member->client, NULL, clients, count);
+    client_sync(&life->fixture, &member->client, member->instance, clients, count);
 }
 
 /* The next thing that the member does. */
@@ -97,7 +98,7 @@ static void step(struct life *life, struct faulty_member *member)
     if (member->standing == STANDING_OUT) {
         member->answers_before = client->join_count;
         member->standing = STANDING_JOINING;
-        client_join(&life->fixture, client, (struct join_words){.protocols = {NULL}});
+        client_join(&life->fixture, client, (struct join_words){.instance = member->instance});
     } else if (member->standing == STANDING_JOINING &&
                client->join_count > member->answers_before) {
         member->standing = client->join_code == KAFKA_NONE ? STANDING_JOINED
@@ -109,10 +110,18 @@ static void step(struct life *life, struct faulty_member *member)
         member->standing =
             client->sync_code == KAFKA_NONE ? STANDING_IN : fall_back(member, client->sync_code);
     } else if (member->standing == STANDING_IN) {
-        int16_t code = client_beat(&life->fixture, client, NULL);
+        int16_t code = client_beat(&life->fixture, client, member->instance);
         if (code != KAFKA_NONE)
             member->standing = fall_back(member, code);
     }
+}
+
+/* A static member that came back has what was given to it under its former id. */
+static bool has_its_work(const struct faulty_member *member)
+{
+    const struct client *client = &member->client;
+    return member->instance != NULL ? client->assignment[0] != '\0'
+                                    : strcmp(client->assignment, client->id) == 0;
 }
 
 /* Whether all who want are in one generation, each with what the leader gave it. */
@@ -123,8 +132,7 @@ static bool is_settled(const struct life *life)
         const struct faulty_member *member = &life->members[i];
         if (!member->is_wanted)
             continue;
-        if (member->standing != STANDING_IN ||
-            strcmp(member->client.assignment, member->client.id) != 0)
+        if (member->standing != STANDING_IN || !has_its_work(member))
             return false;
         if (generation >= 0 && member->client.generation != generation)
             return false;
@@ -338,6 +346,31 @@ static bool load_attempt(void *context, uint32_t count)
     return has_failed;
 }
 
+/* The process of a static member starts anew and asks for its place under a new id (KIP-345). */
+static bool static_attempt(void *context, uint32_t count)
+{
+    static struct life life;
+    begin(&life, *(const enum fault *)context);
+    for (int i = 0; i < MEMBER_COUNT; i++) {
+        life.members[i].instance = i == 0 ? "first" : "second";
+        life.members[i].is_wanted = true;
+    }
+    settle(&life);
+    struct faulty_member *leader = &life.members[0];
+    if (strcmp(leader->client.leader, leader->client.id) != 0)
+        leader = &life.members[1];
+    leader->client.id[0] = '\0';
+    leader->standing = STANDING_OUT;
+    arm(&life, count);
+    settle(&life);
+    bool has_failed = disarm(&life);
+    crash(&life);
+    coord_fixture_load(&life.fixture);
+    settle(&life);
+    coord_fixture_deinit(&life.fixture);
+    return has_failed;
+}
+
 static void run(fail_attempt *attempt, enum fault fault, uint32_t count_min)
 {
     uint32_t count = fail_each(attempt, &fault);
@@ -355,6 +388,13 @@ static void any_one_failing_call_to_the_disk_is_overcome(void **state)
 {
     (void)state;
     run(life_attempt, FAULT_DISK, 10);
+}
+
+static void a_static_member_gets_its_place_back_whatever_fails(void **state)
+{
+    (void)state;
+    run(static_attempt, FAULT_MEMORY, 14);
+    run(static_attempt, FAULT_DISK, 1);
 }
 
 static void a_group_is_deleted_whatever_fails(void **state)
@@ -376,6 +416,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_one_failing_allocation_is_overcome),
         cmocka_unit_test(any_one_failing_call_to_the_disk_is_overcome),
+        cmocka_unit_test(a_static_member_gets_its_place_back_whatever_fails),
         cmocka_unit_test(a_group_is_deleted_whatever_fails),
         cmocka_unit_test(a_load_that_fails_is_made_again),
     };

@@ -265,6 +265,40 @@ static void static_member_that_comes_back_keeps_its_place_without_a_rebalance(vo
     assert_int_equal(client_beat(fixture, a, NULL), KAFKA_UNKNOWN_MEMBER_ID);
 }
 
+/* The leader is static: it keeps its place, and may not come back for long. */
+static void another_leads_where_the_static_leader_does_not_come_back(void **state)
+{
+    struct coord_fixture *fixture = *state;
+    struct client *a = client_make(fixture);
+    struct client *all[] = {a};
+    clients_settle(fixture, all, 1, (struct join_words){.version = 9, .instance = "i"});
+    struct client *b = client_make(fixture);
+    client_join(fixture, b, (struct join_words){.instance = NULL});
+    for (int i = 0; i < 14; i++) { /* the rebalance timeout; a's heartbeats keep its session */
+        (void)client_beat(fixture, a, "i");
+        coord_fixture_pass(fixture, 5000);
+    }
+    assert_int_equal(b->join_count, 1);
+    assert_int_equal(b->join_code, KAFKA_NONE);
+    assert_string_equal(b->leader, b->id);
+    assert_int_equal(b->members_count, 2);
+}
+
+static void group_that_is_not_there_is_dead_or_not_found(void **state)
+{
+    struct coord_fixture *fixture = *state;
+    struct describe_groups_response_group group = {0};
+    struct span name = span_text("nobody");
+    struct coord *coord = fixture->coord;
+    coord_fixture_load(fixture);
+    assert_ok(coord_describe_group(coord, name, 5, &fixture->arena, &group));
+    assert_int_equal(group.error_code, KAFKA_NONE);
+    assert_true(span_equal_text(group.group_state, "Dead"));
+    assert_ok(coord_describe_group(coord, name, 6, &fixture->arena, &group));
+    assert_int_equal(group.error_code, KAFKA_GROUP_ID_NOT_FOUND);
+    assert_true(span_equal_text(group.error_message, "Group nobody not found."));
+}
+
 static void static_leader_of_an_old_version_is_told_that_another_leads(void **state)
 {
     struct coord_fixture *fixture = *state;
@@ -554,6 +588,8 @@ int main(void)
         TEST(closing_answers_everyone_who_waits),
         TEST(earlier_timer_wakes_the_stepper),
         TEST(only_who_makes_a_group_makes_the_topic_of_groups),
+        TEST(another_leads_where_the_static_leader_does_not_come_back),
+        TEST(group_that_is_not_there_is_dead_or_not_found),
         TEST(groups_are_listed_by_state_and_type_in_any_case),
         TEST(static_member_is_taken_out_by_its_instance_and_not_by_a_strangers_id),
         TEST(id_given_out_and_not_used_can_leave),

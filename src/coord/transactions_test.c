@@ -397,6 +397,39 @@ static void transactions_are_listed_by_state_and_age(void **state)
     assert_int_equal(counts.by_state[TRANSACTION_ONGOING], 1);
 }
 
+static void unknown_transactional_id_is_told_so(void **state)
+{
+    struct coord_fixture *fixture = *state;
+    struct transactions *transactions = transactions_of(fixture);
+    struct producer producer;
+    int16_t codes[2] = {KAFKA_NONE, KAFKA_NONE};
+    producer_init(fixture, &producer);
+    producer_ask_add(fixture, &producer);
+    coord_fixture_flush(fixture);
+    transactions_verify(transactions, span_text("nobody"), &producer.add, codes);
+    assert_int_equal(codes[1], KAFKA_INVALID_PRODUCER_ID_MAPPING);
+    transactions_verify(transactions, span_text(""), &producer.add, codes);
+    assert_int_equal(codes[1], KAFKA_INVALID_REQUEST);
+    producer.count = 0;
+    transactions_add(transactions, span_text("nobody"), &producer.add, &producer.wait);
+    assert_int_equal(producer.count, 1);
+    assert_int_equal(producer.wait.code, KAFKA_INVALID_PRODUCER_ID_MAPPING);
+}
+
+static void only_partitions_of_the_transaction_are_verified(void **state)
+{
+    struct coord_fixture *fixture = *state;
+    struct producer producer;
+    int16_t codes[2];
+    producer_init(fixture, &producer);
+    producer_ask_add(fixture, &producer);
+    coord_fixture_flush(fixture);
+    producer.places[1].partition = 3;
+    transactions_verify(transactions_of(fixture), span_text("tx"), &producer.add, codes);
+    assert_int_equal(codes[0], KAFKA_NONE);
+    assert_int_equal(codes[1], KAFKA_TRANSACTION_ABORTABLE);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -417,6 +450,8 @@ int main(void)
         TEST(open_transaction_survives_a_restart_and_ends),
         TEST(groups_and_transactions_are_the_same_after_compaction_and_a_crash),
         TEST(transactions_are_listed_by_state_and_age),
+        TEST(unknown_transactional_id_is_told_so),
+        TEST(only_partitions_of_the_transaction_are_verified),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,6 +53,7 @@ static void auditor_answer(struct link *link, const struct call *call, struct re
         world_fail(link->world, "partition %d: %lld of %lld are decided when all is over",
                    self->partition, (long long)told->last_stable_offset,
                    (long long)told->high_watermark);
+    link->world->ends[self->partition] = told->high_watermark;
     self->position = 0;
     self->partition += self->is_committed;
     self->is_committed = !self->is_committed;

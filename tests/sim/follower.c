@@ -6,8 +6,8 @@
  *      |          |          of those that have something new
  *      '----------'  a session that the server does not know any more, or a lost connection
  *
- * It trusts the session: a partition of which it is never told stays where it is, and the oracle
- * misses the rest of it in the end.
+ * It trusts the session: a partition of which it is never told stays where it is, and in peace the
+ * follower is stuck.
  */
 #include "sim/clients.h"
 
@@ -23,7 +23,6 @@ struct follower {
     int32_t session_id; /* 0: none */
     int32_t session_epoch;
     int64_t positions[WORLD_PARTITION_COUNT];
-    int64_t ends[WORLD_PARTITION_COUNT];
     bool is_named[WORLD_PARTITION_COUNT]; /* the session has it at this position */
     bool is_away[WORLD_PARTITION_COUNT];  /* forgotten on purpose, for a while */
 };
@@ -123,7 +122,6 @@ static void take_partition(struct follower *self, const struct fetch_response_pa
     int64_t next = sim_see_records(told, self->positions[partition], false, note, &following);
     self->is_named[partition] = self->is_named[partition] && next == self->positions[partition];
     self->positions[partition] = next;
-    self->ends[partition] = told->high_watermark;
 }
 
 static void follower_answer(struct link *link, const struct call *call, struct reader *body)
@@ -157,12 +155,14 @@ static void follower_lost(struct link *link)
     forget_session(self, world_draw(link->world, 2) == 0);
 }
 
+/* It must be told of everything before the restart that ends its session. */
 static bool follower_is_done(const struct sim_client *client)
 {
     const struct follower *self = (const struct follower *)client;
+    const int64_t *ends = client->link.world->ends;
     bool is_done = true;
     for (int i = 0; i < WORLD_PARTITION_COUNT; i++)
-        is_done = is_done && !self->is_away[i] && self->positions[i] >= self->ends[i];
+        is_done = is_done && !self->is_away[i] && self->positions[i] >= ends[i];
     return is_done;
 }
 

@@ -89,9 +89,11 @@ PLANTS = {
         "        next.epoch = (int16_t)(facts->epoch + (facts->epoch < INT16_MAX));\n    }\n"
         "    change(verdict, &next);",
         "        next.epoch = facts->epoch;\n    }\n    change(verdict, &next);")),
-    "session": ("a fetch session forgets what did not fit into an answer", (
-        "src/api/fetch_set.c", "            if (entry_has_more(entry, limits))\n",
-        "            if (entry_has_more(entry, limits) && limits == NULL)\n")),
+    "session": ("a fetch session is not told of what is appended while it waits", (
+        "src/api/fetch_set.c", "    if (list_is_empty(&entry->dirty))\n"
+        "        list_append(&set->dirty, &entry->dirty);\n",
+        "    if (list_is_empty(&entry->dirty) && size > 100000)\n"
+        "        list_append(&set->dirty, &entry->dirty);\n")),
     "memory": ("a request that finds no memory is passed over", (
         "src/api/session.c",
         "    if (err_failed(err)) {\n        session_fail(session, NULL, err);\n"

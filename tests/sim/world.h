@@ -48,8 +48,9 @@ struct world {
     uint32_t memory_chance;  /* of each step of the server, in 10,000, to be refused memory once */
     int32_t partition_count; /* so many of the topic are written to */
     int32_t session_ms;      /* of the group's members */
-    bool is_peaceful;        /* no faults, no delays, and clients finish what they are at */
-    bool is_serving;         /* the reactor is being stepped */
+    int64_t ends[WORLD_PARTITION_COUNT]; /* as the auditor has found them; 0 before */
+    bool is_peaceful; /* no faults, no delays, and clients finish what they are at */
+    bool is_serving;  /* the reactor is being stepped */
 };
 
 /* A server on an empty disk with its topics, configured as the seed wills. history: the caller's,
