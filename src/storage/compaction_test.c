@@ -474,7 +474,7 @@ static void histories_hold_at_every_sync(void **state)
     (void)state;
     static const enum mem_disk_loss losses[] = {MEM_DISK_LOSE_ALL, MEM_DISK_LOSE_SOME,
                                                 MEM_DISK_GARBLE, MEM_DISK_LOSE_NONE};
-    for (uint64_t seed = 1; seed <= 150; seed++) {
+    for (uint64_t seed = 1; seed <= 80; seed++) {
         struct model *model = start(seed);
         model->base.options.compaction.map_size = seed % 3 == 0 ? 5 * 24 : 1 << 20;
         for (int life = 0; life < 6; life++) {

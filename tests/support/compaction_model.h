@@ -45,6 +45,8 @@ struct model {
     struct model_record written[MODEL_EPOCH_COUNT][MODEL_END_MAX + 16]; /* by leader epoch */
     int64_t end;
     struct model_producer producers[MODEL_PRODUCER_COUNT];
+    struct model_producer durable[MODEL_PRODUCER_COUNT]; /* the same, by what was durable */
+    int64_t durable_below;                               /* this offset */
     uint64_t random;
     uint32_t key_count;
     int64_t told_compacted;
@@ -58,13 +60,17 @@ static inline uint32_t model_draw(struct model *model, uint32_t below)
     return (uint32_t)((model->random >> 33) % below);
 }
 
-/* What the records below an offset say of producers and transactions. */
-static inline void model_learn(const struct model *model, int64_t below,
-                               struct model_producer producers[MODEL_PRODUCER_COUNT])
+static inline void model_forget(struct model_producer producers[MODEL_PRODUCER_COUNT])
 {
     for (int i = 0; i < MODEL_PRODUCER_COUNT; i++)
         producers[i] = (struct model_producer){.open_from = -1, .last_batch = -1};
-    for (int64_t offset = 0; offset < below; offset++) {
+}
+
+/* What the records from one offset to another add to what is known of producers. */
+static inline void model_learn(const struct model *model, int64_t from, int64_t below,
+                               struct model_producer producers[MODEL_PRODUCER_COUNT])
+{
+    for (int64_t offset = from; offset < below; offset++) {
         const struct model_record *record = &model->records[offset];
         if (record->producer < 0)
             continue;
@@ -80,15 +86,22 @@ static inline void model_learn(const struct model *model, int64_t below,
     }
 }
 
+/* Learns up to what is durable now; returns that. */
+static inline int64_t model_learn_durable(struct model *model)
+{
+    int64_t durable = log_durable_offset(model->log);
+    model_learn(model, model->durable_below, durable, model->durable);
+    model->durable_below = durable;
+    return durable;
+}
+
 /* Where the first transaction begins that no durable marker decides. */
 static inline int64_t model_stable(void *context)
 {
-    const struct model *model = context;
-    struct model_producer producers[MODEL_PRODUCER_COUNT];
-    int64_t stable = log_durable_offset(model->log);
-    model_learn(model, stable, producers);
+    struct model *model = context;
+    int64_t stable = model_learn_durable(model);
     for (int i = 0; i < MODEL_PRODUCER_COUNT; i++) {
-        int64_t from = producers[i].open_from;
+        int64_t from = model->durable[i].open_from;
         stable = from >= 0 && from < stable ? from : stable;
     }
     return stable;
@@ -102,10 +115,9 @@ static inline bool model_is_aborted(void *context, const struct batch_header *he
 
 static inline bool model_is_last(void *context, const struct batch_header *header)
 {
-    const struct model *model = context;
-    struct model_producer producers[MODEL_PRODUCER_COUNT];
-    model_learn(model, log_durable_offset(model->log), producers);
-    return producers[header->producer_id].last_batch == batch_last_offset(header);
+    struct model *model = context;
+    (void)model_learn_durable(model);
+    return model->durable[header->producer_id].last_batch == batch_last_offset(header);
 }
 
 static inline void model_compacted(void *context, int64_t offset)
@@ -113,27 +125,28 @@ static inline void model_compacted(void *context, int64_t offset)
     ((struct model *)context)->told_compacted = offset;
 }
 
-/* What the records say of producers, and which of them are aborted. */
+/* Takes in the records from one offset to another: a marker decides those before it. */
+static inline void model_take(struct model *model, int64_t from, int64_t below)
+{
+    for (int64_t offset = from; offset < below; offset++) {
+        const struct model_record *record = &model->records[offset];
+        if (record->kind == MODEL_ABORT) {
+            int64_t begin = model->producers[record->producer].open_from;
+            for (int64_t i = begin < 0 ? offset : begin; i < offset; i++)
+                model->records[i].is_aborted =
+                    model->records[i].is_aborted || model->records[i].producer == record->producer;
+        }
+        model_learn(model, offset, offset + 1, model->producers);
+    }
+}
+
+/* All of that anew, where the log has become another. */
 static inline void model_recompute(struct model *model)
 {
-    int64_t open_from[MODEL_PRODUCER_COUNT] = {-1, -1, -1, -1};
-    for (int64_t offset = 0; offset < model->end; offset++) {
-        struct model_record *record = &model->records[offset];
-        record->is_aborted = false;
-        if (record->producer < 2)
-            continue;
-        int64_t *from = &open_from[record->producer];
-        if (record->kind == MODEL_DATA) {
-            *from = *from < 0 ? offset : *from;
-            continue;
-        }
-        for (int64_t i = *from; i < offset && record->kind == MODEL_ABORT; i++) {
-            if (model->records[i].producer == record->producer)
-                model->records[i].is_aborted = true;
-        }
-        *from = -1;
-    }
-    model_learn(model, model->end, model->producers);
+    model->durable_below = 0;
+    model_forget(model->durable);
+    model_forget(model->producers);
+    model_take(model, 0, model->end);
 }
 
 /* Takes for the log what recovery has found. What an earlier life wrote and never saw synced may be
@@ -204,7 +217,7 @@ static inline struct err model_append_built(struct model *model, const struct mo
         model->written[epoch][model->end + i] = *record;
     }
     model->end += count;
-    model_recompute(model);
+    model_take(model, model->end - count, model->end);
     return ERR_NONE;
 }
 
