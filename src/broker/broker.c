@@ -356,9 +356,8 @@ struct err broker_create(const struct broker_setup *setup, struct broker **out, 
     if (err_failed(err)) {
         struct err ignored = broker_close(broker, false, NULL);
         (void)ignored;
-        return err_is(err, ERR_NO_MEMORY)
-                   ? diag_wrap(diag, err, "cannot load the data folder")
-                   : err;
+        return err_is(err, ERR_NO_MEMORY) ? diag_wrap(diag, err, "cannot load the data folder")
+                                          : err;
     }
     *out = broker;
     return ERR_NONE;

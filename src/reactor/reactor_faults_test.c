@@ -1,6 +1,6 @@
 /*
- * reactor_faults: memory is refused somewhere in the life of a reactor, its listener and its
- * connections. What was accepted is served or closed, and told so once; the others go on.
+ * reactor_faults: memory is refused somewhere in the life of a reactor and of a connection. That is
+ * served or closed, and told so once; the next one is served.
  */
 #include "support/fail_alloc.h"
 #include "support/reactor_fixture.h"
