@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "cli/json.h"
+#include "base/json.h"
 
 #define TOKENS "tpoThkKvsSR%"
 

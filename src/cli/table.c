@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "base/check.h"
-#include "cli/json.h"
+#include "base/json.h"
 
 #define CELL_SIZE_MAX 1024
 

@@ -1,6 +1,6 @@
 /* json: texts and bytes as JSON. */
-#ifndef HEADRACE_CLI_JSON_H
-#define HEADRACE_CLI_JSON_H
+#ifndef HEADRACE_BASE_JSON_H
+#define HEADRACE_BASE_JSON_H
 
 #include "base/buf.h"
 #include "base/err.h"

@@ -1,23 +1,7 @@
 /* json: writes strings; RFC 8259 section 7. */
-#include "cli/json.h"
+#include "base/json.h"
 
-/* The size of the UTF-8 sequence that starts here (RFC 3629), or 0 where there is none. */
-static size_t utf8_size(struct span text)
-{
-    uint8_t first = text.data[0];
-    if (first < 0x80)
-        return 1;
-    size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-    if (first < 0xc2 || first > 0xf4 || text.size < size)
-        return 0;
-    for (size_t i = 1; i < size; i++)
-        if ((text.data[i] & 0xc0) != 0x80)
-            return 0;
-    uint8_t second = text.data[1];
-    bool is_overlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
-    bool is_beyond = (first == 0xed && second > 0x9f) || (first == 0xf4 && second > 0x8f);
-    return is_overlong || is_beyond ? 0 : size;
-}
+#include "base/utf8.h"
 
 static bool is_utf8(struct span text)
 {
