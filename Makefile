@@ -93,8 +93,9 @@ interop: build deps-interop ## Real clients in six languages, writes docs/client
 	@python3 tests/interop/run.py --server headrace --binary $(B)/headrace
 	@python3 tests/interop/differential.py --binary $(B)/headrace
 
-docs: build ## Write docs/reference/configs.md from the binary
+docs: build ## Write docs/reference from the binary
 	@tools/configs.py $(B)/headrace
+	@tools/flow_page.py $(B)/headrace
 
 bench: build ## Measure what the README promises
 	@python3 tests/bench/promises.py --binary $(B)/headrace

@@ -5,7 +5,7 @@
 #include "support/fail_alloc.h"
 #include "support/memory_fixture.h"
 
-#include "cli/json.h"
+#include "base/json.h"
 #include "cli/message_format.h"
 #include "cli/places.h"
 #include "cli/profile.h"
