@@ -47,13 +47,14 @@ sim: build ## Faults at every sync and write, transactions, whole servers, for S
 	@SIM_SEED=1000 SIM_SEEDS=$(SEEDS) $(B)/tests/transactions_sim
 	@python3 tests/sim/run.py --binary $(B)/tests/server_sim --first 1000 --seeds $(SEEDS)
 
-crash: build deps-interop ## KILLS kills under real clients, and lossy; a load for LOAD_SECONDS
+crash: build deps-interop ## KILLS kills under real clients, and lossy; a load; 10,000 partitions
 	@python3 tests/crash/run.py --binary $(B)/headrace --kills $(KILLS) --seed $(CRASH_SEED)
 	@ninja -C $(B) -j $(JOBS) headrace_lossy
 	@python3 tests/crash/run.py --binary $(B)/tests/headrace_lossy --kills $(KILLS) \
 		--seed $(CRASH_SEED) --lossy --keep-percent $(LOSSY_KEEP) --out build/crash-lossy
 	@python3 tests/crash/run.py --binary $(B)/headrace --kills 0 --seconds $(LOAD_SECONDS) \
 		--rate $(LOAD_RATE) --seed $(CRASH_SEED) --out build/load
+	@python3 tests/crash/many.py --binary $(B)/headrace
 
 streams: build deps-interop ## Kafka Streams, exactly once, KILLS kills of each side; and lossy
 	@python3 tests/streams/run.py --binary $(B)/headrace --kills $(KILLS) --seed $(CRASH_SEED)
