@@ -116,26 +116,38 @@ static void flush_run(void *argument)
     }
 }
 
+/* Loads groups and transactions until all are loaded, or one partition of them cannot be now. */
+static bool load_all(struct serve *serve)
+{
+    bool is_more = true;
+    while (is_more && !atomic_load(&serve->is_stopping)) {
+        struct diag diag = {.text = ""};
+        if (err_failed(coord_load_step(serve->coord, &is_more, &diag))) {
+            serve_say(serve->os->clock, diag.text);
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Loads groups first, then works through what the store has to do. */
 static void background_run(void *argument)
 {
     struct serve *serve = argument;
-    bool is_more = true;
-    while (is_more && !atomic_load(&serve->is_stopping)) {
-        struct diag diag = {.text = ""};
-        if (!err_failed(coord_load_step(serve->coord, &is_more, &diag)))
-            continue;
-        serve_say(serve->os->clock, diag.text);
-        (void)os_signal_wait(&serve->work_needed, LOAD_RETRY_MS);
-    }
+    bool is_loaded = false;
+    int64_t load_due_ms = clock_mono_ms(serve->os->clock);
     while (!atomic_load(&serve->is_stopping)) {
         struct store_background_result result = {0};
         struct diag diag = {.text = ""};
         int64_t now_ms = clock_wall_ms(serve->os->clock);
+        if (!is_loaded && clock_mono_ms(serve->os->clock) >= load_due_ms) {
+            is_loaded = load_all(serve);
+            load_due_ms = clock_mono_ms(serve->os->clock) + LOAD_RETRY_MS;
+        }
         struct err err = store_background_step(serve->broker->store, now_ms, BACKGROUND_STEP_SIZE,
                                                &result, &diag);
         broker_background_step(serve->broker, now_ms);
-        int64_t wait_ms = BACKGROUND_IDLE_MS_MAX;
+        int64_t wait_ms = is_loaded ? BACKGROUND_IDLE_MS_MAX : LOAD_RETRY_MS;
         if (!err_failed(err) && result.next_ms - now_ms < wait_ms)
             wait_ms = result.next_ms > now_ms ? result.next_ms - now_ms : 0;
         if (err_failed(err) || !result.is_more)
