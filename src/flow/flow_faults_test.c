@@ -23,6 +23,7 @@ static struct err work(struct flow_fixture *fixture, struct buf *out)
                   &fixture->flow));
     assert_int_equal(fixture->problems.error_count, 0);
     TRY(flow_write_mermaid(fixture->flow, &fixture->arena, out));
+    TRY(flow_write_picture(fixture->flow, &fixture->arena, out));
     return flow_write_schema(out);
 }
 

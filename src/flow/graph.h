@@ -9,4 +9,8 @@
 MUST_USE struct err flow_write_mermaid(const struct flow *flow, struct arena *arena,
                                        struct buf *out);
 
+/* Appends it as a picture for a terminal. Errors as buf_append. */
+MUST_USE struct err flow_write_picture(const struct flow *flow, struct arena *arena,
+                                       struct buf *out);
+
 #endif

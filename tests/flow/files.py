@@ -91,7 +91,7 @@ class FlowFiles(unittest.TestCase):
                 self.assertEqual(is_taken, is_blind)
 
     def test_graph_shows_topics_handlers_and_dead_letters(self):
-        done = run("graph", HERE / "good/shop.yaml")
+        done = run("graph", "--format=mermaid", HERE / "good/shop.yaml")
         self.assertEqual(done.returncode, 0, done.stderr)
         lines = [line.strip() for line in done.stdout.splitlines()]
         self.assertEqual(lines[0], "flowchart LR")
@@ -99,6 +99,11 @@ class FlowFiles(unittest.TestCase):
                      'topic0 -->|"order.placed"| handler0', 'handler0 -->|"stock.reserved"| topic1',
                      'handler0 -.-> dead0>"orders.dlq"]', 'topic3 -->|"system.error"| handler2'):
             self.assertIn(line, lines)
+
+    def test_picture_is_drawn(self):
+        done = run("graph", HERE / "good/shop.yaml")
+        wanted = (HERE / "good/shop.picture").read_text(encoding="utf-8")
+        self.assertEqual(done.stdout, wanted)
 
     def test_group_names_stand_in_the_table(self):
         rows = json.loads(run("check", "--format=json", HERE / "good/shop.yaml").stdout)

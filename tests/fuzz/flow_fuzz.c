@@ -59,6 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         CHECK(flow != NULL && flow->handlers.count > 0);
         buf_init(&out, OUT_SIZE_MAX);
         CHECK(!err_failed(flow_write_mermaid(flow, &arena, &out)));
+        CHECK(!err_failed(flow_write_picture(flow, &arena, &out)));
         buf_deinit(&out);
     }
     arena_deinit(&arena);
