@@ -1,5 +1,6 @@
 /*
- * api_faults: an allocation, or a call to the disk, fails while a request is served, for each API.
+ * api_faults: an allocation, or a call to the disk or to the network, fails while a request is
+ * served, for each API.
  *
  * Who asked gets its own answer, or its connection is closed; nobody waits for ever. Others are
  * served as before, and the request can be made again.
@@ -15,7 +16,7 @@
 /* Syncs are left out: one that fails is final (W7), and tested elsewhere. */
 #define DISK_CALLS ((unsigned)MEM_DISK_ALL & ~(unsigned)MEM_DISK_SYNC)
 
-enum fault { FAULT_MEMORY, FAULT_DISK };
+enum fault { FAULT_MEMORY, FAULT_DISK, FAULT_NETWORK };
 
 struct trial {
     struct server_fixture *fixture;
@@ -27,6 +28,8 @@ static void arm(const struct trial *trial, uint32_t count)
 {
     if (trial->fault == FAULT_MEMORY)
         fail_alloc_arm(count);
+    else if (trial->fault == FAULT_NETWORK)
+        (void)fake_net_fail(trial->fixture->net, count);
     else
         mem_disk_fail(trial->fixture->coord.broker.base.disk, DISK_CALLS, count);
 }
@@ -35,6 +38,8 @@ static bool disarm(const struct trial *trial)
 {
     if (trial->fault == FAULT_MEMORY)
         return fail_alloc_disarm();
+    if (trial->fault == FAULT_NETWORK)
+        return fake_net_fail(trial->fixture->net, 0);
     bool has_failed = mem_disk_has_failed(trial->fixture->coord.broker.base.disk);
     mem_disk_fail(trial->fixture->coord.broker.base.disk, DISK_CALLS, 0);
     return has_failed;
@@ -137,11 +142,18 @@ static void each_api_answers_or_closes_where_the_disk_fails(void **state)
     assert_true(try_all(FAULT_DISK) >= 40);
 }
 
+static void each_api_answers_or_closes_where_the_network_fails(void **state)
+{
+    (void)state;
+    assert_true(try_all(FAULT_NETWORK) >= 70);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_api_answers_or_closes_where_memory_fails),
         cmocka_unit_test(each_api_answers_or_closes_where_the_disk_fails),
+        cmocka_unit_test(each_api_answers_or_closes_where_the_network_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /*
- * reactor_faults: memory is refused somewhere in the life of a reactor and of a connection. That is
- * served or closed, and told so once; the next one is served.
+ * reactor_faults: memory is refused, or a call to the network fails, somewhere in the life of a
+ * reactor, its listener and a connection. That is served or closed, and told so once; the others
+ * are served as before.
  */
 #include "support/fail_alloc.h"
 #include "support/reactor_fixture.h"
@@ -18,7 +19,7 @@ struct echo {
 
 struct servant {
     struct reactor_fixture *fixture;
-    struct echo echoes[2];
+    struct echo echoes[4];
     int echo_count;
 };
 
@@ -67,7 +68,7 @@ static void serve(struct servant *servant, int socket)
     struct err err =
         connection_open(fixture->reactor, socket, KEPT_SIZE_MAX, 1000, &echo->connection);
     if (err_failed(err)) {
-        assert_true(err_is(err, ERR_NO_MEMORY));
+        assert_true(err_is(err, ERR_NO_MEMORY) || err_is(err, ERR_LIMIT));
         net_close(fixture->os.net, socket);
         echo->closed_count = 1;
         return;
@@ -127,6 +128,63 @@ static bool attempt(void *context, uint32_t count)
     return has_failed;
 }
 
+static void take_peer(void *context, int socket, const char peer[OS_PEER_TEXT_SIZE])
+{
+    (void)peer;
+    serve(context, socket);
+}
+
+/* A peer sends a record and has it back. */
+static void assert_served(struct reactor_fixture *fixture, int socket, uint8_t mark)
+{
+    uint8_t record[RECORD_SIZE];
+    memset(record, mark, sizeof record);
+    fake_net_send(fixture->net, socket, span_make(record, sizeof record));
+    reactor_fixture_run(fixture);
+    struct span got = fake_net_look(fixture->net, socket);
+    assert_int_equal(got.size, sizeof record);
+    assert_memory_equal(got.data, record, sizeof record);
+    (void)fake_net_take(fixture->net, socket, NULL, got.size);
+}
+
+/* One peer talks while another, who was there before, and a third must not notice. */
+static bool network_attempt(void *context, uint32_t count)
+{
+    void *state;
+    (void)context;
+    assert_int_equal(reactor_fixture_setup(&state), 0);
+    struct reactor_fixture *fixture = state;
+    struct servant servant = {.fixture = fixture};
+    struct listener *listener;
+    int socket;
+    assert_ok(net_listen(fixture->os.net, "0.0.0.0", PORT, &socket));
+    assert_ok(
+        listener_create(fixture->reactor, fixture->os.net, socket, take_peer, &servant, &listener));
+    int bystander = fake_net_connect(fixture->net, PORT);
+    assert_served(fixture, bystander, 1);
+    int peer = fake_net_connect(fixture->net, PORT);
+    uint8_t sent[RECORD_SIZE] = {2};
+    fake_net_send(fixture->net, peer, span_make(sent, sizeof sent));
+    (void)fake_net_fail(fixture->net, count);
+    for (int i = 0; i < 5; i++) /* a listener rests before it goes on */
+        reactor_fixture_pass(fixture, 100);
+    bool has_failed = fake_net_fail(fixture->net, 0);
+    bool is_whole = fake_net_look(fixture->net, peer).size == sizeof sent;
+    assert_true(is_whole || (has_failed && !fake_net_is_open(fixture->net, peer)));
+    assert_int_equal(servant.echoes[1].closed_count, is_whole ? 0 : 1);
+    assert_served(fixture, bystander, 3);
+    assert_served(fixture, fake_net_connect(fixture->net, PORT), 4);
+    listener_destroy(listener);
+    assert_int_equal(reactor_fixture_teardown(&state), 0);
+    return has_failed;
+}
+
+static void a_call_to_the_network_that_fails_costs_its_connection_at_most(void **state)
+{
+    (void)state;
+    assert_true(fail_each(network_attempt, NULL) >= 5);
+}
+
 static void a_connection_without_memory_is_closed_and_the_others_go_on(void **state)
 {
     (void)state;
@@ -136,6 +194,7 @@ static void a_connection_without_memory_is_closed_and_the_others_go_on(void **st
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_call_to_the_network_that_fails_costs_its_connection_at_most),
         cmocka_unit_test(a_connection_without_memory_is_closed_and_the_others_go_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,8 +38,19 @@ struct fake_net {
     size_t size_max; /* of one call */
     bool is_watching_refused;
     bool is_accepting_refused;
+    uint32_t fail_count; /* calls until one fails; 0: none does */
+    bool has_failed;
     int slept_ms;
 };
+
+/* Whether this call is the one that fails. */
+static struct err gate(struct fake_net *net, enum err_code code)
+{
+    if (net->fail_count == 0 || --net->fail_count != 0)
+        return ERR_NONE;
+    net->has_failed = true;
+    return err_make(code);
+}
 
 static size_t least(size_t a, size_t b)
 {
@@ -102,6 +113,7 @@ static struct err fake_accept(void *self, int listener, int *socket, char peer[O
     int found = next_waiting(net, open_socket_at(net, listener));
     if (net->is_accepting_refused)
         return err_make(ERR_LIMIT);
+    TRY(gate(net, ERR_LIMIT));
     if (found == OS_SOCKET_NONE)
         return err_make(ERR_AGAIN);
     net->sockets[found].is_waiting = false;
@@ -115,6 +127,7 @@ static struct err fake_read(void *self, int socket, void *bytes, size_t size, si
     struct fake_net *net = self;
     struct fake_socket *from = open_socket_at(net, socket);
     CHECK(size > 0);
+    TRY(gate(net, ERR_IO));
     if (from->is_reset || (from->coming.size == 0 && from->is_ended))
         return err_make(ERR_CLOSED);
     if (from->coming.size == 0)
@@ -162,6 +175,7 @@ static struct err fake_write(void *self, int socket, const struct span *spans, s
     for (size_t i = 0; i < span_count; i++)
         size += spans[i].size;
     size_t room;
+    TRY(gate(self, ERR_IO));
     TRY(take_room(self, to, size, &room));
     *done = room;
     for (size_t i = 0; i < span_count && room > 0; i++) {
@@ -178,6 +192,7 @@ static struct err fake_send_file(void *self, int socket, int file, int64_t at, s
     struct fake_net *net = self;
     struct fake_socket *to = open_socket_at(net, socket);
     size_t room;
+    TRY(gate(net, ERR_IO));
     TRY(take_room(net, to, size, &room));
     reserve(&to->going, room);
     TRY(file_read_at(net->files, file, to->going.data + to->going.size, room, at, done));
@@ -215,6 +230,8 @@ static struct err fake_poller_set(void *self, int poller, int socket, unsigned r
     CHECK(ready == 0 || tag != NULL);
     if (ready != 0 && net->is_watching_refused)
         return err_make(ERR_LIMIT);
+    if (ready != 0)
+        TRY(gate(net, ERR_LIMIT));
     watched->poller = poller;
     watched->watched = ready;
     watched->tag = tag;
@@ -343,6 +360,14 @@ void fake_net_set_pace(struct fake_net *net, size_t size_max)
 void fake_net_set_window(struct fake_net *net, int socket, size_t size_max)
 {
     socket_at(net, socket)->window = size_max;
+}
+
+bool fake_net_fail(struct fake_net *net, uint32_t count)
+{
+    bool has_failed = net->has_failed;
+    net->fail_count = count;
+    net->has_failed = false;
+    return has_failed;
 }
 
 void fake_net_refuse_watching(struct fake_net *net, bool is_refused)

@@ -50,6 +50,12 @@ void fake_net_set_window(struct fake_net *net, int socket, size_t size_max);
 void fake_net_refuse_watching(struct fake_net *net, bool is_refused);
 void fake_net_refuse_accepting(struct fake_net *net, bool is_refused);
 
+/*
+ * The count-th call of the server (from 1) that may fail does, once: accepting and watching with
+ * ERR_LIMIT, reading and writing with ERR_IO. 0: none does any more; then whether one has failed.
+ */
+bool fake_net_fail(struct fake_net *net, uint32_t count);
+
 /* Whether the server's side is open; how many are. */
 bool fake_net_is_open(const struct fake_net *net, int socket);
 size_t fake_net_open_count(const struct fake_net *net);
