@@ -58,7 +58,7 @@ static const struct shape_field retry_fields[] = {
      .doc = "No pause is longer."},
 };
 
-static const struct shape shape_retry = {
+const struct shape shape_retry = {
     .title = "retry",
     .size = sizeof(struct flow_retry),
     .fields = retry_fields,
@@ -101,7 +101,7 @@ static const struct shape_field circuit_fields[] = {
      .doc = "Calls that are let through then; when they succeed, it closes."},
 };
 
-static const struct shape shape_circuit = {
+const struct shape shape_circuit = {
     .title = "circuit",
     .size = sizeof(struct flow_circuit),
     .fields = circuit_fields,

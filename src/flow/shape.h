@@ -56,6 +56,10 @@ struct shape {
 /* The file as a whole: struct flow. */
 extern const struct shape shape_flow;
 
+/* struct flow_retry, struct flow_circuit. */
+extern const struct shape shape_retry;
+extern const struct shape shape_circuit;
+
 /* The field of that key; NULL: none. */
 const struct shape_field *shape_find(const struct shape *shape, struct span key);
 

@@ -331,3 +331,10 @@ struct flow_value flow_preset(const struct shape_field *field, struct flow_place
     }
     return value;
 }
+
+int64_t flow_preset_number(const struct shape *shape, const char *name)
+{
+    const struct shape_field *field = shape_find(shape, span_text(name));
+    CHECK(field != NULL && field->preset != NULL);
+    return flow_preset(field, (struct flow_place){0}).number;
+}

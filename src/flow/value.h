@@ -19,6 +19,9 @@ MUST_USE struct err flow_read_value(const struct shape_field *field, const struc
                                     const struct flow_source *source, struct arena *arena,
                                     struct flow_problems *problems, struct flow_value *out);
 
+/* The number that the field of that name has by preset. */
+int64_t flow_preset_number(const struct shape *shape, const char *name);
+
 /* What holds where the field is absent: its preset, with text NULL. */
 struct flow_value flow_preset(const struct shape_field *field, struct flow_place place);
 
