@@ -26,8 +26,9 @@ static struct err run(struct session *session)
     if (table.row_count > 0 || session->format == OUTPUT_JSON)
         TRY(table_write(&table));
     else
-        TRY(buf_print(&session->out, "healthy: %zu brokers, %zu topics\n", cluster.broker_count,
-                      cluster.topic_count));
+        TRY(buf_print(&session->out, "healthy: %zu broker%s, %zu topic%s\n", cluster.broker_count,
+                      cluster.broker_count == 1 ? "" : "s", cluster.topic_count,
+                      cluster.topic_count == 1 ? "" : "s"));
     return session_print(session);
 }
 

@@ -7,13 +7,13 @@
 
 #include "base/check.h"
 
-struct reader_of_flow {
+struct flow_reader {
     const struct flow_source *source;
     struct arena *arena;
     struct flow_problems *problems;
 };
 
-static struct err read_shape(const struct reader_of_flow *reader, const struct shape *shape,
+static struct err read_shape(const struct flow_reader *reader, const struct shape *shape,
                              const struct yaml_node *node, void *out);
 
 /* Where the field's value goes. */
@@ -34,7 +34,7 @@ static void preset(const struct shape *shape, struct flow_place place, void *out
     }
 }
 
-static struct err read_names(const struct reader_of_flow *reader, const struct shape_field *field,
+static struct err read_names(const struct flow_reader *reader, const struct shape_field *field,
                              const struct yaml_node *node, struct flow_list *list)
 {
     bool is_list = node->kind == YAML_SEQUENCE;
@@ -56,7 +56,7 @@ static struct err read_names(const struct reader_of_flow *reader, const struct s
     return ERR_NONE;
 }
 
-static struct err read_object(const struct reader_of_flow *reader, const struct shape *shape,
+static struct err read_object(const struct flow_reader *reader, const struct shape *shape,
                               const struct yaml_node *node, void *member)
 {
     void *object = arena_alloc(reader->arena, shape->size);
@@ -67,7 +67,7 @@ static struct err read_object(const struct reader_of_flow *reader, const struct 
     return ERR_NONE;
 }
 
-static struct err read_map(const struct reader_of_flow *reader, const struct shape_field *field,
+static struct err read_map(const struct flow_reader *reader, const struct shape_field *field,
                            const struct yaml_node *node, struct flow_map *map)
 {
     if (node->kind != YAML_MAPPING) {
@@ -96,7 +96,7 @@ static struct err read_map(const struct reader_of_flow *reader, const struct sha
     return ERR_NONE;
 }
 
-static struct err read_field(const struct reader_of_flow *reader, const struct shape_field *field,
+static struct err read_field(const struct flow_reader *reader, const struct shape_field *field,
                              const struct yaml_node *node, void *object)
 {
     void *member = member_of(object, field);
@@ -123,7 +123,7 @@ static struct err read_field(const struct reader_of_flow *reader, const struct s
     return flow_read_value(field, node, reader->source, reader->arena, reader->problems, member);
 }
 
-static void complain_of_key(const struct reader_of_flow *reader, const struct shape *shape,
+static void complain_of_key(const struct flow_reader *reader, const struct shape *shape,
                             const struct yaml_node *node)
 {
     struct suggestion suggestion = {0};
@@ -144,7 +144,7 @@ static bool has_key(const struct yaml_node *node, const char *name)
     return false;
 }
 
-static struct err read_shape(const struct reader_of_flow *reader, const struct shape *shape,
+static struct err read_shape(const struct flow_reader *reader, const struct shape *shape,
                              const struct yaml_node *node, void *out)
 {
     preset(shape, node->place, out);
@@ -171,7 +171,7 @@ static struct err read_shape(const struct reader_of_flow *reader, const struct s
 struct err flow_read(struct span text, const struct flow_source *source, struct arena *arena,
                      struct flow_problems *problems, struct flow **flow)
 {
-    const struct reader_of_flow reader = {.source = source, .arena = arena, .problems = problems};
+    const struct flow_reader reader = {.source = source, .arena = arena, .problems = problems};
     struct yaml_node *root;
     *flow = NULL;
     TRY(yaml_read(text, arena, problems, &root));

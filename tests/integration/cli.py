@@ -188,7 +188,7 @@ class Cli(unittest.TestCase):
 
     def test_cluster(self):
         self.create()
-        self.assertTrue(self.ok("cluster", "health").startswith("healthy: 1 brokers"))
+        self.assertTrue(self.ok("cluster", "health").startswith("healthy: 1 broker, "))
         self.assertEqual(len(self.rows("cluster", "info")), 1)
 
     def test_server_that_is_not_there(self):
