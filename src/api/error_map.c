@@ -25,6 +25,8 @@ int16_t error_map_partition(struct err err)
         [ERR_UNSUPPORTED] = KAFKA_UNSUPPORTED_VERSION,
         [ERR_RANGE] = KAFKA_OFFSET_OUT_OF_RANGE,
         [ERR_OFFLINE] = KAFKA_KAFKA_STORAGE_ERROR,
+        [ERR_ABORTED] = KAFKA_UNKNOWN_SERVER_ERROR, /* client's alone */
+        [ERR_FENCED] = KAFKA_UNKNOWN_SERVER_ERROR,
     };
     CHECK(err.code < ERR_CODE_COUNT);
     return codes[err.code];
@@ -54,6 +56,8 @@ int16_t error_map_admin(struct err err)
     case ERR_UNSUPPORTED:
     case ERR_RANGE:
     case ERR_OFFLINE:
+    case ERR_ABORTED:
+    case ERR_FENCED:
     case ERR_CODE_COUNT:
         break;
     }

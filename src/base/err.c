@@ -25,6 +25,8 @@ static const char *const code_texts[ERR_CODE_COUNT] = {
     [ERR_UNSUPPORTED] = "not supported",
     [ERR_RANGE] = "out of range",
     [ERR_OFFLINE] = "storage is offline",
+    [ERR_ABORTED] = "aborted",
+    [ERR_FENCED] = "another has taken over",
 };
 
 struct err err_from_errno(int number)

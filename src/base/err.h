@@ -35,6 +35,8 @@ enum err_code {
     ERR_UNSUPPORTED, /* a valid request for something that does not exist here */
     ERR_RANGE,       /* a position outside what is stored */
     ERR_OFFLINE,     /* storage failed earlier and refuses further work */
+    ERR_ABORTED,     /* the transaction cannot be completed, another one may */
+    ERR_FENCED,      /* another has taken this one's place */
     ERR_CODE_COUNT
 };
 

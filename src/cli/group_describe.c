@@ -92,8 +92,9 @@ static struct err run(struct session *session)
     if (ends == NULL)
         return err_make(ERR_NO_MEMORY);
     for (size_t i = 0; i < count; i++)
-        ends[i] =
-            (struct client_offset){places[i].topic, places[i].partition, CLIENT_OFFSET_LATEST};
+        ends[i] = (struct client_offset){.topic = places[i].topic,
+                                         .partition = places[i].partition,
+                                         .offset = CLIENT_OFFSET_LATEST};
     TRY(client_offsets_find(session->client, ends, count, &session->diag));
     struct table table;
     table_init(&table, session, columns, sizeof columns / sizeof columns[0]);

@@ -188,7 +188,8 @@ struct err places_find(struct session *session, const struct client_topic *topic
     if (offsets == NULL)
         return err_make(ERR_NO_MEMORY);
     for (size_t i = 0; i < topic->partition_count; i++)
-        offsets[i] = (struct client_offset){topic->name, topic->partitions[i].id, asked};
+        offsets[i] = (struct client_offset){
+            .topic = topic->name, .partition = topic->partitions[i].id, .offset = asked};
     TRY(client_offsets_find(session->client, offsets, topic->partition_count, &session->diag));
     *out = offsets;
     return ERR_NONE;

@@ -9,7 +9,8 @@
  *
  * Errors of every function that asks: ERR_CLOSED (no server is there), ERR_TIMEOUT, ERR_NOT_FOUND
  * (topic, partition or group), ERR_EXISTS (topic), ERR_BUSY (the group has members), ERR_DENIED,
- * ERR_NO_MEMORY, ERR_LIMIT (the arena is full), and ERR_INVALID with the server's own words.
+ * ERR_NO_MEMORY, ERR_LIMIT (the arena is full, a message is too large), and ERR_INVALID with the
+ * server's own words.
  */
 #ifndef HEADRACE_CLIENT_CLIENT_H
 #define HEADRACE_CLIENT_CLIENT_H
@@ -91,6 +92,7 @@ struct client_offset {
     const char *topic;
     int32_t partition;
     int64_t offset; /* asked: see CLIENT_OFFSET_; otherwise a time in ms. Answered: -1 is none */
+    const char *metadata; /* committed with the offset, up to 4,096 bytes; NULL: none */
 };
 
 #define CLIENT_OFFSET_LATEST (-1)
@@ -129,17 +131,26 @@ struct client_message {
     struct span value;
     const struct client_header *headers;
     size_t header_count;
+    void *tag; /* sent: comes back in client_counts when this message has failed */
 };
 
+/* The last three and RESET come to clients that joined alone; each of ASSIGNED, REVOKED and LOST
+ * is to be answered before the next of them comes. */
 enum client_event_kind {
-    CLIENT_EVENT_NONE,    /* the time has passed */
-    CLIENT_EVENT_MESSAGE, /* message is whole */
-    CLIENT_EVENT_END      /* message has topic, partition and the end's offset alone */
+    CLIENT_EVENT_NONE,     /* the time has passed */
+    CLIENT_EVENT_MESSAGE,  /* message is whole */
+    CLIENT_EVENT_END,      /* message has topic, partition and the end's offset alone */
+    CLIENT_EVENT_RESET,    /* message has topic and partition: nothing is at its offset any more */
+    CLIENT_EVENT_ASSIGNED, /* places are given: answer with client_take */
+    CLIENT_EVENT_REVOKED,  /* places are asked back: commit, then answer with client_release */
+    CLIENT_EVENT_LOST      /* places are another's already: answer with client_release */
 };
 
 struct client_event {
     enum client_event_kind kind;
     struct client_message message;
+    const struct client_offset *places; /* offsets unused; until the answer */
+    size_t place_count;
 };
 
 /* What became of the messages of one sender. */
@@ -147,6 +158,7 @@ struct client_counts {
     int64_t acknowledged;
     int64_t failed;
     int64_t waiting;
+    void *failed_tag; /* of the first that failed */
 };
 
 struct client {
@@ -191,6 +203,23 @@ struct client_ops {
     struct err (*receive)(struct client *client, int32_t timeout_ms, struct client_event *event,
                           struct diag *diag);
     struct err (*commit)(struct client *client, struct diag *diag);
+    struct err (*join)(struct client *client, const char *const *topics, size_t count,
+                       struct diag *diag);
+    struct err (*take)(struct client *client, const struct client_offset *offsets, size_t count,
+                       struct diag *diag);
+    struct err (*release)(struct client *client, struct diag *diag);
+    struct err (*pause)(struct client *client, const struct client_offset *places, size_t count,
+                        bool is_paused, struct diag *diag);
+    struct err (*committed)(struct client *client, struct client_offset *offsets, size_t count,
+                            struct arena *arena, struct diag *diag);
+    struct err (*offsets_commit)(struct client *client, const struct client_offset *offsets,
+                                 size_t count, struct diag *diag);
+    void (*wake_by)(struct client *client, int fd);
+    struct err (*begin)(struct client *client, struct diag *diag);
+    struct err (*offsets_add)(struct client *client, struct client *receiver,
+                              const struct client_offset *offsets, size_t count,
+                              struct diag *diag);
+    struct err (*end)(struct client *client, bool is_commit, struct diag *diag);
 };
 
 /* librdkafka. Constant. */
@@ -350,6 +379,99 @@ MUST_USE static inline struct err client_receive(struct client *client, int32_t 
 MUST_USE static inline struct err client_commit(struct client *client, struct diag *diag)
 {
     return client->ops->commit(client, diag);
+}
+
+/*
+ * Receives as a member of the group that the property group.id names, whose places the caller
+ * minds: they come and go by events (cooperative rebalancing, KIP-429), and nothing is committed
+ * but by client_offsets_commit and client_offsets_add. topics: some of them may not exist yet.
+ */
+MUST_USE static inline struct err client_join(struct client *client, const char *const *topics,
+                                              size_t count, struct diag *diag)
+{
+    return client->ops->join(client, topics, count, diag);
+}
+
+/* Answers ASSIGNED: receives all its places from these offsets on. Again for a place that it has
+ * (after RESET): goes on from there. */
+MUST_USE static inline struct err client_take(struct client *client,
+                                              const struct client_offset *offsets, size_t count,
+                                              struct diag *diag)
+{
+    return client->ops->take(client, offsets, count, diag);
+}
+
+/* Answers REVOKED and LOST: the event's places are let go, and no message of theirs comes. */
+MUST_USE static inline struct err client_release(struct client *client, struct diag *diag)
+{
+    return client->ops->release(client, diag);
+}
+
+/* Stops or resumes what comes of these places, all of them the client's own. Messages that were
+ * not received yet come after the resumption, each once. */
+MUST_USE static inline struct err client_pause(struct client *client,
+                                               const struct client_offset *places, size_t count,
+                                               bool is_paused, struct diag *diag)
+{
+    return client->ops->pause(client, places, count, is_paused, diag);
+}
+
+/*
+ * Fills in what the client's group has committed: offset (-1: nothing) and metadata (in the
+ * arena). ERR_AGAIN or ERR_TIMEOUT: a transaction about one of them has not ended yet (KIP-447).
+ */
+MUST_USE static inline struct err client_committed(struct client *client,
+                                                   struct client_offset *offsets, size_t count,
+                                                   struct arena *arena, struct diag *diag)
+{
+    return client->ops->committed(client, offsets, count, arena, diag);
+}
+
+/* Commits these offsets as a member. ERR_ABORTED: the group has moved on meanwhile; the next
+ * receive tells. */
+MUST_USE static inline struct err client_offsets_commit(struct client *client,
+                                                        const struct client_offset *offsets,
+                                                        size_t count, struct diag *diag)
+{
+    return client->ops->offsets_commit(client, offsets, count, diag);
+}
+
+/* From now on 8 bytes are written to the descriptor (an eventfd) when something may be there to be
+ * received. The descriptor outlives the client. */
+static inline void client_wake_by(struct client *client, int fd)
+{
+    client->ops->wake_by(client, fd);
+}
+
+/*
+ * Transactions (KIP-98), of a sender with the property transactional.id: what is sent between
+ * begin and a successful end is seen as a whole, with the offsets added, or not at all. Opening
+ * such a sender fences older ones of its id and ends their transactions.
+ *
+ * Errors: ERR_TIMEOUT: make the same call again. ERR_ABORTED: end it by aborting, then begin anew.
+ * ERR_FENCED: this sender is of no use any more; close it.
+ */
+MUST_USE static inline struct err client_begin(struct client *client, struct diag *diag)
+{
+    return client->ops->begin(client, diag);
+}
+
+/*
+ * Adds offsets of the receiver's group, as of its generation now: when the group has moved on
+ * since, ERR_ABORTED. The receiver may be in use by another thread.
+ */
+MUST_USE static inline struct err client_offsets_add(struct client *client, struct client *receiver,
+                                                     const struct client_offset *offsets,
+                                                     size_t count, struct diag *diag)
+{
+    return client->ops->offsets_add(client, receiver, offsets, count, diag);
+}
+
+/* Commits, once all that was sent is acknowledged, or aborts. A message that failed aborts. */
+MUST_USE static inline struct err client_end(struct client *client, bool is_commit,
+                                             struct diag *diag)
+{
+    return client->ops->end(client, is_commit, diag);
 }
 
 #endif

@@ -65,10 +65,37 @@ struct err kafka_fail(rd_kafka_resp_err_t code, const char *text, struct diag *d
              code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED ||
              code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED)
         ours = ERR_DENIED;
-    else if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+    else if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
+             code == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE)
         ours = ERR_LIMIT;
+    else if (code == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION ||
+             code == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID ||
+             code == RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS)
+        ours = ERR_ABORTED;
+    else if (code == RD_KAFKA_RESP_ERR__FENCED || code == RD_KAFKA_RESP_ERR__FATAL ||
+             code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID)
+        ours = ERR_FENCED;
+    else if (code == RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT)
+        ours = ERR_AGAIN;
     const char *words = text != NULL && text[0] != '\0' ? text : rd_kafka_err2str(code);
     return diag_fail(diag, ours, "%s", words);
+}
+
+struct err kafka_fail_error(rd_kafka_error_t *error, struct diag *diag)
+{
+    if (error == NULL)
+        return ERR_NONE;
+    struct err err;
+    if (rd_kafka_error_is_fatal(error))
+        err = diag_fail(diag, ERR_FENCED, "%s", rd_kafka_error_string(error));
+    else if (rd_kafka_error_txn_requires_abort(error))
+        err = diag_fail(diag, ERR_ABORTED, "%s", rd_kafka_error_string(error));
+    else if (rd_kafka_error_is_retriable(error))
+        err = diag_fail(diag, ERR_TIMEOUT, "%s", rd_kafka_error_string(error));
+    else
+        err = kafka_fail(rd_kafka_error_code(error), rd_kafka_error_string(error), diag);
+    rd_kafka_error_destroy(error);
+    return err;
 }
 
 struct err kafka_text(struct arena *arena, const char *text, const char **out)
@@ -138,6 +165,8 @@ static struct err configure(struct kafka *kafka, const struct client_settings *s
     rd_kafka_conf_set_error_cb(conf, notice_trouble);
     if (settings->kind == CLIENT_SENDER)
         rd_kafka_conf_set_dr_msg_cb(conf, kafka_delivered);
+    else
+        rd_kafka_conf_set_rebalance_cb(conf, kafka_rebalanced);
     return ERR_NONE;
 }
 
@@ -188,14 +217,29 @@ static struct err start(struct kafka *kafka, const struct client_settings *setti
     TRY(reach(kafka, diag));
     if (settings->kind == CLIENT_RECEIVER)
         (void)rd_kafka_poll_set_consumer(kafka->handle);
+    for (size_t i = 0; i < settings->property_count; i++) {
+        if (strcmp(settings->properties[i].name, "transactional.id") == 0)
+            return kafka_init_transactions(kafka, diag);
+    }
     return ERR_NONE;
 }
 
 static void kafka_close(struct client *client)
 {
     struct kafka *kafka = kafka_of(client);
+    kafka->is_closing = true;
     if (kafka->borrowed != NULL)
         rd_kafka_message_destroy(kafka->borrowed);
+    if (kafka->stashed != NULL)
+        rd_kafka_message_destroy(kafka->stashed);
+    if (kafka->woken != NULL) {
+        rd_kafka_queue_io_event_enable(kafka->woken, -1, NULL, 0);
+        rd_kafka_queue_destroy(kafka->woken);
+    }
+    if (kafka->places != NULL) {
+        struct diag ignored;
+        (void)err_failed(kafka_release(client, &ignored));
+    }
     if (kafka->options != NULL)
         rd_kafka_AdminOptions_destroy(kafka->options);
     if (kafka->answers != NULL)
@@ -249,4 +293,14 @@ const struct client_ops client_kafka = {
     .subscribe = kafka_subscribe,
     .receive = kafka_receive,
     .commit = kafka_commit,
+    .join = kafka_join,
+    .take = kafka_take,
+    .release = kafka_release,
+    .pause = kafka_pause,
+    .committed = kafka_committed,
+    .offsets_commit = kafka_offsets_commit,
+    .wake_by = kafka_wake_by,
+    .begin = kafka_begin,
+    .offsets_add = kafka_offsets_add,
+    .end = kafka_end,
 };

@@ -20,6 +20,14 @@ struct kafka {
     struct client_counts counts;
     rd_kafka_resp_err_t failure; /* of the first message that failed */
     bool is_subscribed;
+    bool is_joined;                                   /* the caller minds its places */
+    bool is_closing;                                  /* and minds them no more */
+    enum client_event_kind told;                      /* waits for its answer; NONE: nothing */
+    bool is_told;                                     /* the event was received */
+    rd_kafka_topic_partition_list_t *places;          /* of the event */
+    struct client_offset *place_views;                /* the same for the caller */
+    rd_kafka_message_t *stashed;                      /* came with an event, and is the next */
+    rd_kafka_queue_t *woken;                          /* by client_wake_by */
     bool is_refused;   /* every broker known is down */
     char trouble[256]; /* librdkafka's last words about a connection */
 };
@@ -73,6 +81,39 @@ struct err kafka_subscribe(struct client *client, const char *topic, struct diag
 struct err kafka_receive(struct client *client, int32_t timeout_ms, struct client_event *event,
                          struct diag *diag);
 struct err kafka_commit(struct client *client, struct diag *diag);
+
+/* The error for librdkafka's error object, which is destroyed; NULL is none. */
+MUST_USE struct err kafka_fail_error(rd_kafka_error_t *error, struct diag *diag);
+
+/* The places as librdkafka wants them; the caller destroys the list. */
+rd_kafka_topic_partition_list_t *kafka_places(const struct client_offset *offsets, size_t count);
+
+/* librdkafka's word that places come or go; called while polling. */
+void kafka_rebalanced(rd_kafka_t *handle, rd_kafka_resp_err_t code,
+                      rd_kafka_topic_partition_list_t *places, void *opaque);
+
+/* Fills in the event that the caller has to be told, if there is one. ERR_NO_MEMORY. */
+MUST_USE struct err kafka_tell_places(struct kafka *kafka, struct client_event *event);
+
+/* Fences older senders of the transactional id. Errors as client_begin. */
+MUST_USE struct err kafka_init_transactions(struct kafka *kafka, struct diag *diag);
+
+struct err kafka_join(struct client *client, const char *const *topics, size_t count,
+                      struct diag *diag);
+struct err kafka_take(struct client *client, const struct client_offset *offsets, size_t count,
+                      struct diag *diag);
+struct err kafka_release(struct client *client, struct diag *diag);
+struct err kafka_pause(struct client *client, const struct client_offset *places, size_t count,
+                       bool is_paused, struct diag *diag);
+struct err kafka_committed(struct client *client, struct client_offset *offsets, size_t count,
+                           struct arena *arena, struct diag *diag);
+struct err kafka_offsets_commit(struct client *client, const struct client_offset *offsets,
+                                size_t count, struct diag *diag);
+void kafka_wake_by(struct client *client, int fd);
+struct err kafka_begin(struct client *client, struct diag *diag);
+struct err kafka_offsets_add(struct client *client, struct client *receiver,
+                             const struct client_offset *offsets, size_t count, struct diag *diag);
+struct err kafka_end(struct client *client, bool is_commit, struct diag *diag);
 
 /* Counts what became of a sent message; called while polling. */
 void kafka_delivered(rd_kafka_t *handle, const rd_kafka_message_t *message, void *opaque);

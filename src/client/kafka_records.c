@@ -14,8 +14,10 @@ void kafka_delivered(rd_kafka_t *handle, const rd_kafka_message_t *message, void
         return;
     }
     kafka->counts.failed++;
-    if (kafka->failure == RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (kafka->failure == RD_KAFKA_RESP_ERR_NO_ERROR) {
         kafka->failure = message->err;
+        kafka->counts.failed_tag = message->_private;
+    }
 }
 
 /* The headers as librdkafka wants them; the caller owns *out, NULL where there are none. */
@@ -52,6 +54,7 @@ static rd_kafka_resp_err_t try_send(struct kafka *kafka, const struct client_mes
          .u.mem = {.ptr = span_writable(message->key), .size = message->key.size}},
         {.vtype = RD_KAFKA_VTYPE_VALUE,
          .u.mem = {.ptr = span_writable(message->value), .size = message->value.size}},
+        {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = message->tag},
         {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
     };
     size_t count = sizeof parts / sizeof parts[0] - (headers == NULL);
@@ -103,10 +106,7 @@ struct err kafka_assign(struct client *client, const struct client_offset *offse
                         struct diag *diag)
 {
     struct kafka *kafka = kafka_of(client);
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
-    for (size_t i = 0; i < count; i++)
-        rd_kafka_topic_partition_list_add(list, offsets[i].topic, offsets[i].partition)->offset =
-            offsets[i].offset;
+    rd_kafka_topic_partition_list_t *list = kafka_places(offsets, count);
     rd_kafka_resp_err_t code = rd_kafka_assign(kafka->handle, list);
     rd_kafka_topic_partition_list_destroy(list);
     return code == RD_KAFKA_RESP_ERR_NO_ERROR ? ERR_NONE : kafka_fail(code, NULL, diag);
@@ -130,7 +130,8 @@ static void give_back(struct kafka *kafka)
 {
     if (kafka->borrowed == NULL)
         return;
-    if (kafka->is_subscribed && kafka->borrowed->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (kafka->is_subscribed && !kafka->is_joined &&
+        kafka->borrowed->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         /* Refused when the partition has gone to another member meanwhile, rightly. */
         rd_kafka_error_t *error = rd_kafka_offset_store_message(kafka->borrowed);
         if (error != NULL)
@@ -173,10 +174,33 @@ static void take_message(struct kafka *kafka, const rd_kafka_message_t *message,
 }
 
 /* librdkafka repairs these by itself: the next receive goes on. */
-static bool is_passing(rd_kafka_resp_err_t code)
+static bool is_passing(const struct kafka *kafka, rd_kafka_resp_err_t code)
 {
+    /* Topics of a member may still come; that it was too slow, LOST tells. */
+    if (kafka->is_joined && (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+                             code == RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED))
+        return true;
     return code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
            code == RD_KAFKA_RESP_ERR__RESOLVE || code == RD_KAFKA_RESP_ERR__TIMED_OUT;
+}
+
+/* What the received message, borrowed from now on, has to tell. */
+static struct err take_received(struct kafka *kafka, rd_kafka_message_t *message,
+                                struct client_event *event, struct diag *diag)
+{
+    kafka->borrowed = message;
+    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        event->kind = CLIENT_EVENT_MESSAGE;
+    else if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+        event->kind = CLIENT_EVENT_END;
+    else if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET && kafka->is_joined)
+        event->kind = CLIENT_EVENT_RESET;
+    else if (is_passing(kafka, message->err))
+        return ERR_NONE;
+    else
+        return kafka_fail(message->err, rd_kafka_message_errstr(message), diag);
+    take_message(kafka, message, event);
+    return ERR_NONE;
 }
 
 struct err kafka_receive(struct client *client, int32_t timeout_ms, struct client_event *event,
@@ -185,20 +209,15 @@ struct err kafka_receive(struct client *client, int32_t timeout_ms, struct clien
     struct kafka *kafka = kafka_of(client);
     give_back(kafka);
     *event = (struct client_event){.kind = CLIENT_EVENT_NONE};
-    rd_kafka_message_t *message = rd_kafka_consumer_poll(kafka->handle, timeout_ms);
-    if (message == NULL)
+    if (kafka->stashed == NULL)
+        kafka->stashed = rd_kafka_consumer_poll(kafka->handle, timeout_ms);
+    /* Whoever learns that a place goes must not have to deal with its message first. */
+    TRY(kafka_tell_places(kafka, event));
+    rd_kafka_message_t *message = kafka->stashed;
+    if (event->kind != CLIENT_EVENT_NONE || message == NULL)
         return ERR_NONE;
-    kafka->borrowed = message;
-    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
-        event->kind = CLIENT_EVENT_MESSAGE;
-    else if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
-        event->kind = CLIENT_EVENT_END;
-    else if (is_passing(message->err))
-        return ERR_NONE;
-    else
-        return kafka_fail(message->err, rd_kafka_message_errstr(message), diag);
-    take_message(kafka, message, event);
-    return ERR_NONE;
+    kafka->stashed = NULL;
+    return take_received(kafka, message, event, diag);
 }
 
 struct err kafka_commit(struct client *client, struct diag *diag)

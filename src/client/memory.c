@@ -51,37 +51,52 @@ struct err memory_make_group(struct memory_cluster *cluster, const char *name,
     return ERR_NONE;
 }
 
-static struct memory_offset *find_offset(const struct memory_group *group, const char *topic,
-                                         int32_t partition)
+struct memory_offset *memory_get_offset(const struct list *offsets,
+                                        const struct memory_group *group, const char *topic,
+                                        int32_t partition)
 {
-    LIST_EACH (&group->offsets, link) {
+    LIST_EACH (offsets, link) {
         struct memory_offset *offset = LIST_ENTRY(link, struct memory_offset, link);
-        if (offset->at.partition == partition && strcmp(offset->at.topic, topic) == 0)
+        if (offset->group == group && offset->at.partition == partition &&
+            strcmp(offset->at.topic, topic) == 0)
             return offset;
     }
     return NULL;
 }
 
+struct err memory_put_offset(struct memory_cluster *cluster, struct list *offsets,
+                             struct memory_group *group, const struct client_offset *at)
+{
+    struct memory_offset *offset = memory_get_offset(offsets, group, at->topic, at->partition);
+    const char *metadata = arena_copy_text(
+        &cluster->arena, at->metadata == NULL ? SPAN_EMPTY : span_text(at->metadata));
+    if (metadata == NULL)
+        return err_make(ERR_NO_MEMORY);
+    if (offset == NULL) {
+        const char *topic = arena_copy_text(&cluster->arena, span_text(at->topic));
+        offset = arena_alloc(&cluster->arena, sizeof *offset);
+        if (offset == NULL || topic == NULL)
+            return err_make(ERR_NO_MEMORY);
+        offset->group = group;
+        offset->at = (struct client_offset){.topic = topic, .partition = at->partition};
+        list_append(offsets, &offset->link);
+    }
+    offset->at.offset = at->offset;
+    offset->at.metadata = metadata;
+    return ERR_NONE;
+}
+
 int64_t memory_committed(const struct memory_group *group, const char *topic, int32_t partition)
 {
-    const struct memory_offset *offset = find_offset(group, topic, partition);
+    const struct memory_offset *offset =
+        memory_get_offset(&group->offsets, NULL, topic, partition);
     return offset == NULL ? -1 : offset->at.offset;
 }
 
 struct err memory_set_committed(struct memory_cluster *cluster, struct memory_group *group,
                                 const struct client_offset *at)
 {
-    struct memory_offset *offset = find_offset(group, at->topic, at->partition);
-    if (offset == NULL) {
-        const char *topic = arena_copy_text(&cluster->arena, span_text(at->topic));
-        offset = arena_alloc(&cluster->arena, sizeof *offset);
-        if (offset == NULL || topic == NULL)
-            return err_make(ERR_NO_MEMORY);
-        offset->at = (struct client_offset){.topic = topic, .partition = at->partition};
-        list_append(&group->offsets, &offset->link);
-    }
-    offset->at.offset = at->offset;
-    return ERR_NONE;
+    return memory_put_offset(cluster, &group->offsets, NULL, at);
 }
 
 struct err memory_count_call(struct memory_cluster *cluster, enum memory_call call)
@@ -99,16 +114,56 @@ static struct err memory_open(const struct client_settings *settings, struct cli
     return diag_fail(diag, ERR_UNSUPPORTED, "a cluster in memory has no address");
 }
 
-static void memory_close(struct client *client)
+/* Frees a client that nobody uses any more. */
+static void forget(struct memory *memory)
 {
-    struct memory *memory = memory_of(client);
-    if (memory->group != NULL) {
-        list_remove(&memory->link);
-        memory->group->generation++;
-    }
+    memory_leave(memory);
+    if (memory->transaction != NULL)
+        memory->transaction->owner = NULL;
     free(memory->places);
+    free(memory->member.told);
     memory->magic = 0;
     free(memory);
+}
+
+static void memory_close(struct client *client)
+{
+    forget(memory_of(client));
+}
+
+void memory_cluster_crash(struct client *client)
+{
+    struct memory *memory = memory_of(client);
+    list_append(&memory->cluster->dead, &memory->dead_link);
+}
+
+void memory_cluster_notice(struct memory_cluster *cluster)
+{
+    struct list *link;
+    while ((link = list_pop(&cluster->dead)) != NULL)
+        forget(LIST_ENTRY(link, struct memory, dead_link));
+    LIST_EACH (&cluster->transactions, open) {
+        struct memory_transaction *transaction = LIST_ENTRY(open, struct memory_transaction, link);
+        if (transaction->owner == NULL)
+            CHECK(!err_failed(memory_finish(cluster, transaction, false)));
+    }
+}
+
+void memory_cluster_compact(struct memory_cluster *cluster, const struct client_offset *at)
+{
+    const struct memory_topic *topic = memory_find_topic(cluster, at->topic);
+    CHECK(topic != NULL && at->partition < topic->partition_count);
+    CHECK(at->offset < (int64_t)topic->partitions[at->partition].count);
+    topic->partitions[at->partition].slots[at->offset].message = NULL;
+}
+
+void memory_cluster_truncate(struct memory_cluster *cluster, const struct client_offset *start)
+{
+    const struct memory_topic *topic = memory_find_topic(cluster, start->topic);
+    CHECK(topic != NULL && start->partition < topic->partition_count);
+    struct memory_partition *partition = &topic->partitions[start->partition];
+    CHECK(start->offset >= (int64_t)partition->start && start->offset <= (int64_t)partition->count);
+    partition->start = (size_t)start->offset;
 }
 
 /* The topic as an answer; its partitions are all led by the one broker. */
@@ -173,11 +228,12 @@ static struct err memory_topic_create(struct client *client, const struct client
 static int64_t find_place(const struct memory_partition *partition, int64_t asked)
 {
     if (asked == CLIENT_OFFSET_EARLIEST)
-        return 0;
+        return (int64_t)partition->start;
     if (asked == CLIENT_OFFSET_LATEST)
-        return (int64_t)partition->count;
-    for (size_t i = 0; i < partition->count; i++) {
-        if (partition->messages[i]->timestamp_ms >= asked)
+        return (int64_t)memory_stable_end(partition);
+    for (size_t i = partition->start; i < partition->count; i++) {
+        const struct client_message *message = partition->slots[i].message;
+        if (message != NULL && message->timestamp_ms >= asked)
             return (int64_t)i;
     }
     return -1;
@@ -285,6 +341,13 @@ static struct err refuse_describe(struct client *client, const char *group, stru
     return refuse_topic(client, group, diag);
 }
 
+/* Nobody waits for a cluster in memory. */
+static void memory_wake_by(struct client *client, int fd)
+{
+    (void)client;
+    (void)fd;
+}
+
 static const struct client_ops memory_ops = {
     .open = memory_open,
     .close = memory_close,
@@ -306,6 +369,16 @@ static const struct client_ops memory_ops = {
     .subscribe = memory_subscribe,
     .receive = memory_receive,
     .commit = memory_commit,
+    .join = memory_join,
+    .take = memory_take,
+    .release = memory_release,
+    .pause = memory_pause,
+    .committed = memory_committed_ask,
+    .offsets_commit = memory_offsets_commit,
+    .wake_by = memory_wake_by,
+    .begin = memory_begin,
+    .offsets_add = memory_offsets_add,
+    .end = memory_end,
 };
 
 struct err memory_cluster_create(const struct os_clock *clock, struct memory_cluster **out)
@@ -317,6 +390,8 @@ struct err memory_cluster_create(const struct os_clock *clock, struct memory_clu
     cluster->clock = clock;
     list_init(&cluster->topics);
     list_init(&cluster->groups);
+    list_init(&cluster->transactions);
+    list_init(&cluster->dead);
     *out = cluster;
     return ERR_NONE;
 }
@@ -325,10 +400,34 @@ void memory_cluster_destroy(struct memory_cluster *cluster)
 {
     if (cluster == NULL)
         return;
-    LIST_EACH (&cluster->groups, link)
-        CHECK(list_is_empty(&LIST_ENTRY(link, struct memory_group, link)->members));
+    struct list *link;
+    while ((link = list_pop(&cluster->dead)) != NULL)
+        forget(LIST_ENTRY(link, struct memory, dead_link));
+    LIST_EACH (&cluster->groups, group)
+        CHECK(list_is_empty(&LIST_ENTRY(group, struct memory_group, link)->members));
     arena_deinit(&cluster->arena);
     free(cluster);
+}
+
+/* Keeps what counts of the properties; the caller's texts may go. */
+static struct err configure(struct memory *memory, const struct client_settings *settings)
+{
+    for (size_t i = 0; i < settings->property_count; i++) {
+        const struct client_property *property = &settings->properties[i];
+        const char **kept = NULL;
+        if (strcmp(property->name, "group.id") == 0)
+            kept = &memory->group_id;
+        if (strcmp(property->name, "transactional.id") == 0)
+            kept = &memory->transactional_id;
+        if (strcmp(property->name, "auto.offset.reset") == 0)
+            memory->is_reset_to_end = strcmp(property->value, "latest") == 0;
+        if (kept == NULL)
+            continue;
+        *kept = arena_copy_text(&memory->cluster->arena, span_text(property->value));
+        if (*kept == NULL)
+            return err_make(ERR_NO_MEMORY);
+    }
+    return memory_fence(memory);
 }
 
 struct err memory_cluster_connect(struct memory_cluster *cluster,
@@ -342,20 +441,12 @@ struct err memory_cluster_connect(struct memory_cluster *cluster,
     memory->client.ops = &memory_ops;
     memory->magic = MEMORY_MAGIC;
     memory->cluster = cluster;
-    list_init(&memory->link);
-    for (size_t i = 0; i < settings->property_count; i++) {
-        const struct client_property *property = &settings->properties[i];
-        if (strcmp(property->name, "group.id") == 0)
-            memory->group_id = property->value;
-        if (strcmp(property->name, "auto.offset.reset") == 0)
-            memory->is_reset_to_end = strcmp(property->value, "latest") == 0;
-    }
-    if (memory->group_id != NULL) { /* the caller's text may go */
-        memory->group_id = arena_copy_text(&cluster->arena, span_text(memory->group_id));
-        if (memory->group_id == NULL) {
-            free(memory);
-            return err_make(ERR_NO_MEMORY);
-        }
+    list_init(&memory->member.link);
+    list_init(&memory->dead_link);
+    struct err err = configure(memory, settings);
+    if (err_failed(err)) {
+        forget(memory);
+        return err;
     }
     *client = &memory->client;
     return ERR_NONE;

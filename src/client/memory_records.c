@@ -1,9 +1,7 @@
 /*
  * memory_records: sending to and receiving from a cluster in memory.
  *
- *  1. A message that was given out is done with when the next one is asked for, or at a commit.
- *  2. A member's places are its share of the group's generation; when that has moved on, the next
- *     receive takes the new share, from the committed offsets on, and a commit is refused.
+ * A message that was given out is done with when the next one is asked for, or at a commit.
  */
 #include <stdlib.h>
 
@@ -41,15 +39,32 @@ static struct err make_room(struct memory_cluster *cluster, struct memory_partit
     if (partition->count < partition->capacity)
         return ERR_NONE;
     size_t capacity = partition->capacity == 0 ? 16 : 2 * partition->capacity;
-    const struct client_message **messages =
-        arena_alloc_array(&cluster->arena, capacity, sizeof(struct client_message *));
-    if (messages == NULL)
+    struct memory_slot *slots = arena_alloc_array(&cluster->arena, capacity, sizeof *slots);
+    if (slots == NULL)
         return err_make(ERR_NO_MEMORY);
     for (size_t i = 0; i < partition->count; i++)
-        messages[i] = partition->messages[i];
-    partition->messages = messages;
+        slots[i] = partition->slots[i];
+    partition->slots = slots;
     partition->capacity = capacity;
     return ERR_NONE;
+}
+
+struct err memory_append(struct memory_cluster *cluster, struct memory_partition *partition,
+                         const struct client_message *message,
+                         const struct memory_transaction *transaction)
+{
+    TRY(make_room(cluster, partition));
+    partition->slots[partition->count++] = (struct memory_slot){message, transaction};
+    return ERR_NONE;
+}
+
+size_t memory_stable_end(const struct memory_partition *partition)
+{
+    size_t end = partition->start;
+    while (end < partition->count && (partition->slots[end].transaction == NULL ||
+                                      partition->slots[end].transaction->fate != MEMORY_OPEN))
+        end++;
+    return end;
 }
 
 static int32_t choose_partition(struct memory_cluster *cluster, const struct memory_topic *topic,
@@ -61,8 +76,9 @@ static int32_t choose_partition(struct memory_cluster *cluster, const struct mem
     return (int32_t)(choice % (uint64_t)topic->partition_count);
 }
 
-static struct err append(struct memory_cluster *cluster, const struct client_message *message)
+static struct err append(struct memory *memory, const struct client_message *message)
 {
+    struct memory_cluster *cluster = memory->cluster;
     TRY(memory_count_call(cluster, MEMORY_SEND));
     struct memory_topic *topic = memory_find_topic(cluster, message->topic);
     if (topic == NULL)
@@ -75,28 +91,29 @@ static struct err append(struct memory_cluster *cluster, const struct client_mes
     if (kept == NULL)
         return err_make(ERR_NO_MEMORY);
     TRY(keep_message(cluster, message, kept));
-    TRY(make_room(cluster, partition));
     kept->topic = topic->name;
     kept->partition = index;
     kept->offset = (int64_t)partition->count;
-    partition->messages[partition->count++] = kept;
-    return ERR_NONE;
+    return memory_append(cluster, partition, kept, memory->transaction);
 }
 
 struct err memory_send(struct client *client, const struct client_message *message,
                        struct diag *diag)
 {
     struct memory *memory = memory_of(client);
-    (void)diag;
-    struct err err = append(memory->cluster, message);
-    if (err_failed(err)) {
-        memory->counts.failed++;
-        if (!err_failed(memory->failure))
-            memory->failure = err;
-    } else {
+    if (memory->transactional_id != NULL && memory->transaction == NULL)
+        return diag_fail(diag, ERR_INVALID, "no transaction was begun");
+    struct err err = memory->is_fenced ? err_make(ERR_FENCED) : append(memory, message);
+    if (!err_failed(err)) {
         memory->counts.acknowledged++;
+        return ERR_NONE;
     }
-    return ERR_NONE; /* flush tells */
+    memory->counts.failed++;
+    if (!err_failed(memory->failure)) {
+        memory->failure = err;
+        memory->counts.failed_tag = message->tag;
+    }
+    return ERR_NONE; /* flush and end tell */
 }
 
 struct err memory_flush(struct client *client, int32_t timeout_ms, struct client_counts *counts,
@@ -111,21 +128,20 @@ struct err memory_flush(struct client *client, int32_t timeout_ms, struct client
                      err_text(memory->failure));
 }
 
-/* Makes room for places, none of them filled. */
-static struct err begin_places(struct memory *memory, size_t count_max)
+struct err memory_reserve_places(struct memory *memory, size_t count_max)
 {
     struct memory_place *places = calloc(count_max == 0 ? 1 : count_max, sizeof *places);
     if (places == NULL)
         return err_make(ERR_NO_MEMORY);
+    CHECK(count_max >= memory->place_count);
+    for (size_t i = 0; i < memory->place_count; i++)
+        places[i] = memory->places[i];
     free(memory->places);
     memory->places = places;
-    memory->place_count = 0;
-    memory->next_place = 0;
-    memory->is_received = false;
     return ERR_NONE;
 }
 
-static void add_place(struct memory *memory, const struct memory_topic *topic, int32_t partition,
+void memory_add_place(struct memory *memory, const struct memory_topic *topic, int32_t partition,
                       int64_t offset)
 {
     memory->places[memory->place_count++] = (struct memory_place){.topic = topic,
@@ -139,54 +155,21 @@ struct err memory_assign(struct client *client, const struct client_offset *offs
                          struct diag *diag)
 {
     struct memory *memory = memory_of(client);
-    CHECK(memory->group == NULL);
-    TRY(begin_places(memory, count));
+    CHECK(memory->member.group == NULL);
+    memory->place_count = 0;
+    memory->next_place = 0;
+    memory->is_received = false;
+    TRY(memory_reserve_places(memory, count));
     for (size_t i = 0; i < count; i++) {
         const struct memory_topic *topic = memory_find_topic(memory->cluster, offsets[i].topic);
         if (topic == NULL || offsets[i].partition >= topic->partition_count)
             return diag_fail(diag, ERR_NOT_FOUND, "there is no partition %d of %s",
                              offsets[i].partition, offsets[i].topic);
-        add_place(memory, topic, offsets[i].partition, offsets[i].offset);
+        int64_t offset = offsets[i].offset;
+        if (offset == CLIENT_OFFSET_EARLIEST)
+            offset = (int64_t)topic->partitions[offsets[i].partition].start;
+        memory_add_place(memory, topic, offsets[i].partition, offset);
     }
-    return ERR_NONE;
-}
-
-struct err memory_subscribe(struct client *client, const char *topic, struct diag *diag)
-{
-    struct memory *memory = memory_of(client);
-    CHECK(memory->group == NULL);
-    if (memory->group_id == NULL)
-        return diag_fail(diag, ERR_INVALID, "subscribing needs group.id");
-    const char *name = arena_copy_text(&memory->cluster->arena, span_text(topic));
-    if (name == NULL)
-        return err_make(ERR_NO_MEMORY);
-    TRY(memory_make_group(memory->cluster, memory->group_id, &memory->group));
-    memory->subscribed = name;
-    memory->generation = memory->group->generation++; /* no share of it is known yet */
-    list_append(&memory->group->members, &memory->link);
-    return ERR_NONE;
-}
-
-/* Takes every count-th partition of the topic, in the order in which members came. */
-static struct err take_share(struct memory *memory)
-{
-    const struct memory_group *group = memory->group;
-    const struct memory_topic *topic = memory_find_topic(memory->cluster, memory->subscribed);
-    int32_t count = 0;
-    int32_t mine = 0;
-    LIST_EACH (&group->members, link) {
-        mine = link == &memory->link ? count : mine;
-        count++;
-    }
-    int32_t partition_count = topic == NULL ? 0 : topic->partition_count;
-    TRY(begin_places(memory, (size_t)partition_count));
-    for (int32_t i = mine; i < partition_count; i += count) {
-        int64_t offset = memory_committed(group, topic->name, i);
-        if (offset < 0)
-            offset = memory->is_reset_to_end ? (int64_t)topic->partitions[i].count : 0;
-        add_place(memory, topic, i, offset);
-    }
-    memory->generation = group->generation;
     return ERR_NONE;
 }
 
@@ -200,22 +183,43 @@ static void give_back(struct memory *memory)
     memory->is_received = false;
 }
 
+/* Steps over what readers do not see; false where nothing is left before the end. */
+static bool find_visible(struct memory_place *place, size_t end)
+{
+    const struct memory_partition *partition = &place->topic->partitions[place->partition];
+    for (; place->offset < (int64_t)end; place->offset++) {
+        const struct memory_slot *slot = &partition->slots[place->offset];
+        if (slot->message != NULL &&
+            (slot->transaction == NULL || slot->transaction->fate == MEMORY_COMMITTED_ALL))
+            return true;
+    }
+    return false;
+}
+
 /* What the place has to tell: a message, its end once, or nothing. */
 static bool look_at(struct memory_place *place, struct client_event *event)
 {
+    if (place->is_paused || place->is_revoked || place->is_given)
+        return false;
     const struct memory_partition *partition = &place->topic->partitions[place->partition];
-    int64_t end = (int64_t)partition->count;
-    if (place->offset < end) {
-        event->kind = CLIENT_EVENT_MESSAGE;
-        event->message = *partition->messages[place->offset];
+    size_t end = memory_stable_end(partition);
+    event->message =
+        (struct client_message){.topic = place->topic->name, .partition = place->partition};
+    if (place->offset < (int64_t)partition->start) {
+        event->kind = CLIENT_EVENT_RESET;
+        place->is_given = true; /* nothing comes of it until it is taken again */
         return true;
     }
-    if (place->told_end == end)
+    if (find_visible(place, end)) {
+        event->kind = CLIENT_EVENT_MESSAGE;
+        event->message = *partition->slots[place->offset].message;
+        return true;
+    }
+    if (place->told_end == (int64_t)end)
         return false;
-    place->told_end = end;
+    place->told_end = (int64_t)end;
     event->kind = CLIENT_EVENT_END;
-    event->message = (struct client_message){
-        .topic = place->topic->name, .partition = place->partition, .offset = end};
+    event->message.offset = (int64_t)end;
     return true;
 }
 
@@ -228,9 +232,8 @@ struct err memory_receive(struct client *client, int32_t timeout_ms, struct clie
     give_back(memory);
     *event = (struct client_event){.kind = CLIENT_EVENT_NONE};
     TRY(memory_count_call(memory->cluster, MEMORY_RECEIVE));
-    if (memory->group != NULL && memory->generation != memory->group->generation)
-        TRY(take_share(memory));
-    for (size_t i = 0; i < memory->place_count; i++) {
+    TRY(memory_settle(memory, event));
+    for (size_t i = 0; i < memory->place_count && event->kind == CLIENT_EVENT_NONE; i++) {
         if (look_at(&memory->places[memory->next_place], event)) {
             memory->is_received = event->kind == CLIENT_EVENT_MESSAGE;
             return ERR_NONE;
@@ -243,17 +246,18 @@ struct err memory_receive(struct client *client, int32_t timeout_ms, struct clie
 struct err memory_commit(struct client *client, struct diag *diag)
 {
     struct memory *memory = memory_of(client);
-    CHECK(memory->group != NULL);
+    CHECK(memory->member.group != NULL && !memory->member.is_joined);
     give_back(memory);
     TRY(memory_count_call(memory->cluster, MEMORY_COMMIT));
-    if (memory->generation != memory->group->generation)
+    if (memory->member.generation != memory->member.group->generation)
         return diag_fail(diag, ERR_INVALID, "the partitions have gone to other members meanwhile");
     for (size_t i = 0; i < memory->place_count; i++) {
         struct memory_place *place = &memory->places[i];
         if (place->offset == place->committed)
             continue;
-        struct client_offset at = {place->topic->name, place->partition, place->offset};
-        TRY(memory_set_committed(memory->cluster, memory->group, &at));
+        struct client_offset at = {
+            .topic = place->topic->name, .partition = place->partition, .offset = place->offset};
+        TRY(memory_set_committed(memory->cluster, memory->member.group, &at));
         place->committed = place->offset;
     }
     return ERR_NONE;

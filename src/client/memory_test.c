@@ -51,7 +51,7 @@ static void message_comes_back_as_it_was_sent(void **state)
     sent.timestamp_ms = 5;
     assert_ok(client_send(client, &sent, NULL));
     memset(text, 'x', sizeof text - 1);
-    struct client_offset from = {"events", 2, 0};
+    struct client_offset from = {.topic = "events", .partition = 2, .offset = 0};
     assert_ok(client_assign(client, &from, 1, NULL));
     struct client_message got;
     assert_true(next(client, &got));
@@ -96,7 +96,7 @@ static void end_of_a_partition_is_told_once_until_there_is_more(void **state)
 {
     struct memory_fixture *fixture = *state;
     struct client *client = memory_fixture_connect(fixture, NULL);
-    struct client_offset from = {"events", 1, 0};
+    struct client_offset from = {.topic = "events", .partition = 1, .offset = 0};
     struct client_event event;
     assert_ok(client_assign(client, &from, 1, NULL));
     for (int64_t end = 0; end < 2; end++) {
@@ -118,10 +118,10 @@ static void places_are_found_by_end_and_by_time(void **state)
     struct client *client = memory_fixture_connect(fixture, NULL);
     for (int i = 0; i < 3; i++, fixture->now_ms += 10)
         memory_fixture_send(client, 0, NULL, "v");
-    struct client_offset asked[] = {{"events", 0, CLIENT_OFFSET_EARLIEST},
-                                    {"events", 0, CLIENT_OFFSET_LATEST},
-                                    {"events", 0, fixture->now_ms - 25},
-                                    {"events", 0, fixture->now_ms}};
+    struct client_offset asked[] = {{.topic = "events", .partition = 0, .offset = CLIENT_OFFSET_EARLIEST},
+                                    {.topic = "events", .partition = 0, .offset = CLIENT_OFFSET_LATEST},
+                                    {.topic = "events", .partition = 0, .offset = fixture->now_ms - 25},
+                                    {.topic = "events", .partition = 0, .offset = fixture->now_ms}};
     assert_ok(client_offsets_find(client, asked, 4, NULL));
     assert_int_equal(asked[0].offset, 0);
     assert_int_equal(asked[1].offset, 3);
@@ -176,7 +176,7 @@ static void offsets_of_a_group_with_members_cannot_be_set(void **state)
 {
     struct memory_fixture *fixture = *state;
     struct client *client = memory_fixture_connect(fixture, "g");
-    const struct client_offset at = {"events", 3, 7};
+    const struct client_offset at = {.topic = "events", .partition = 3, .offset = 7};
     assert_ok(client_group_offsets_set(client, "g", &at, 1, NULL));
     assert_int_equal(committed(fixture, client, 3), 7);
     assert_ok(client_subscribe(client, "events", NULL));

@@ -25,7 +25,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "coord/coord.h"
-#include "reactor/wheel.h"
+#include "base/wheel.h"
 
 enum group_state {
     GROUP_EMPTY,

@@ -7,7 +7,7 @@
 #include "coord/state_topic.h"
 #include "coord/transaction_partitions.h"
 #include "coord/transactions.h"
-#include "reactor/wheel.h"
+#include "base/wheel.h"
 #include "wire/error_code.h"
 
 #define TRANSACTIONS_MAGIC 0x54584e53U /* "TXNS" */

@@ -11,7 +11,7 @@
 #include "base/err.h"
 #include "base/list.h"
 #include "os/os.h"
-#include "reactor/wheel.h"
+#include "base/wheel.h"
 
 struct reactor;
 

@@ -1,5 +1,5 @@
 /* wheel: see the header for the shape; slots are found by shifting the due time. */
-#include "reactor/wheel.h"
+#include "base/wheel.h"
 
 #include "base/check.h"
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "reactor/wheel.h"
+#include "base/wheel.h"
 
 struct probe {
     struct timer timer;

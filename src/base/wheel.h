@@ -14,8 +14,8 @@
  *
  * One thread, or under the owner's lock; timers fire on the thread that advances.
  */
-#ifndef HEADRACE_REACTOR_WHEEL_H
-#define HEADRACE_REACTOR_WHEEL_H
+#ifndef HEADRACE_BASE_WHEEL_H
+#define HEADRACE_BASE_WHEEL_H
 
 #include <stdbool.h>
 #include <stdint.h>
