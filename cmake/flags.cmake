@@ -5,8 +5,11 @@ option(HEADRACE_FUZZ "Build the libFuzzer targets (clang only)" OFF)
 
 add_compile_options(
     -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wcast-qual -Wformat=2
-    -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wvla -Wswitch-enum -Wnull-dereference
+    $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes> $<$<COMPILE_LANGUAGE:C>:-Wmissing-prototypes>
+    $<$<COMPILE_LANGUAGE:C>:-Wnull-dereference> -Wundef -Wvla -Wswitch-enum
     -Wframe-larger-than=16384 -Werror -fno-omit-frame-pointer)
+# No exceptions and no run-time types in the shims.
+add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions> $<$<COMPILE_LANGUAGE:CXX>:-fno-rtti>)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
     add_compile_options(-Wlogical-op -Wduplicated-cond -Wduplicated-branches)
 endif()

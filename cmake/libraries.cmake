@@ -13,6 +13,7 @@ headrace_library(zlib zlib.h z)
 headrace_library(zstd zstd.h zstd)
 headrace_library(lz4 lz4frame.h lz4)
 headrace_library(snappy snappy-c.h snappy)
+headrace_library(simdjson simdjson.h simdjson)
 headrace_library(fyaml libfyaml.h fyaml)
 headrace_library(microhttpd microhttpd.h microhttpd)
 

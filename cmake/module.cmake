@@ -1,7 +1,8 @@
 # headrace_module(NAME [DEPENDS module...] [LIBRARIES library...] [GENERATED source...]
 #                 [TEST_LIBRARIES library...])
 #
-# Makes the library hr_NAME of src/NAME/**/*.c and one test program for each src/NAME/**/*_test.c.
+# Makes the library hr_NAME of src/NAME/**/*.c (and *.cc, shims), and one test program for each
+# src/NAME/**/*_test.c.
 # GENERATED sources lie below generated/ in the build folder, which is then on the include path of
 # the module and its users; the target codec writes them before anything of these is compiled.
 # A test links its own module and what that depends on, nothing above, so that a call upward is a
@@ -12,7 +13,8 @@ pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 
 function(headrace_module name)
     cmake_parse_arguments(PARSE_ARGV 1 module "" "" "DEPENDS;LIBRARIES;GENERATED;TEST_LIBRARIES")
-    file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.c)
+    file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.c
+        ${CMAKE_SOURCE_DIR}/src/${name}/*.cc)
     set(tests ${sources})
     list(FILTER sources EXCLUDE REGEX "(_test|/main)\\.c$")
     list(FILTER tests INCLUDE REGEX "_test\\.c$")

@@ -1,35 +1,16 @@
 /* json: writes strings; RFC 8259 section 7. */
 #include "base/json.h"
 
+#include "base/base64.h"
 #include "base/utf8.h"
-
-static bool is_utf8(struct span text)
-{
-    while (text.size > 0) {
-        size_t size = utf8_size(text);
-        if (size == 0)
-            return false;
-        text = span_make(text.data + size, text.size - size);
-    }
-    return true;
-}
 
 static struct err write_base64(struct buf *out, struct span bytes)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    size_t size = base64_text_size(BASE64_STANDARD, bytes.size);
     TRY(buf_print(out, "{\"base64\":\""));
-    for (size_t at = 0; at < bytes.size; at += 3) {
-        size_t size = bytes.size - at < 3 ? bytes.size - at : 3;
-        uint32_t group = (uint32_t)bytes.data[at] << 16;
-        if (size > 1)
-            group |= (uint32_t)bytes.data[at + 1] << 8;
-        if (size > 2)
-            group |= bytes.data[at + 2];
-        char text[4] = {digits[group >> 18], digits[group >> 12 & 63],
-                        size > 1 ? digits[group >> 6 & 63] : '=',
-                        size > 2 ? digits[group & 63] : '='};
-        TRY(buf_append(out, text, sizeof text));
-    }
+    TRY(buf_reserve(out, size));
+    base64_encode(BASE64_STANDARD, bytes, (char *)out->data + out->size);
+    out->size += size;
     return buf_print(out, "\"}");
 }
 
@@ -56,7 +37,7 @@ struct err json_write_bytes(struct buf *out, struct span bytes)
 {
     if (span_is_null(bytes))
         return buf_print(out, "null");
-    if (!is_utf8(bytes))
+    if (!utf8_is_valid(bytes))
         return write_base64(out, bytes);
     TRY(buf_append(out, "\"", 1));
     for (size_t i = 0; i < bytes.size; i++)

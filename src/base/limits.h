@@ -65,6 +65,9 @@
 /* Memory taken ahead for a begun request that claims to be long; the rest follows its bytes. */
 #define READ_AHEAD_SIZE_MAX (1024 * 1024)
 
+/* The offsets of one commit with their metadata: 10,000 partitions at 4 KiB and some more. */
+#define COMMIT_SIZE_MAX ((size_t)64 * 1024 * 1024)
+
 /* All that a cluster in memory was sent: a simulated run keeps every message until its end. */
 #define MEMORY_CLUSTER_SIZE_MAX ((size_t)256 * 1024 * 1024)
 

@@ -17,3 +17,14 @@ size_t utf8_size(struct span text)
     bool is_beyond = (first == 0xed && second > 0x9f) || (first == 0xf4 && second > 0x8f);
     return is_overlong || is_beyond ? 0 : size;
 }
+
+bool utf8_is_valid(struct span text)
+{
+    while (text.size > 0) {
+        size_t size = utf8_size(text);
+        if (size == 0)
+            return false;
+        text = span_make(text.data + size, text.size - size);
+    }
+    return true;
+}

@@ -8,4 +8,7 @@
  */
 size_t utf8_size(struct span text);
 
+/* Whether the text is sequences from end to end. */
+bool utf8_is_valid(struct span text);
+
 #endif

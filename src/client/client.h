@@ -165,6 +165,38 @@ struct client {
     const struct client_ops *ops;
 };
 
+struct client_sender_ops {
+    struct err (*send)(struct client *client, const struct client_message *message,
+                       struct diag *diag);
+    struct err (*flush)(struct client *client, int32_t timeout_ms, struct client_counts *counts,
+                        struct diag *diag);
+    struct err (*begin)(struct client *client, struct diag *diag);
+    struct err (*offsets_add)(struct client *client, struct client *receiver,
+                              const struct client_offset *offsets, size_t count, struct diag *diag);
+    struct err (*end)(struct client *client, bool is_commit, struct diag *diag);
+};
+
+struct client_receiver_ops {
+    struct err (*assign)(struct client *client, const struct client_offset *offsets, size_t count,
+                         struct diag *diag);
+    struct err (*subscribe)(struct client *client, const char *topic, struct diag *diag);
+    struct err (*receive)(struct client *client, int32_t timeout_ms, struct client_event *event,
+                          struct diag *diag);
+    struct err (*commit)(struct client *client, struct diag *diag);
+    struct err (*join)(struct client *client, const char *const *topics, size_t count,
+                       struct diag *diag);
+    struct err (*take)(struct client *client, const struct client_offset *offsets, size_t count,
+                       struct diag *diag);
+    struct err (*release)(struct client *client, struct diag *diag);
+    struct err (*pause)(struct client *client, const struct client_offset *places, size_t count,
+                        bool is_paused, struct diag *diag);
+    struct err (*committed)(struct client *client, struct client_offset *offsets, size_t count,
+                            struct arena *arena, struct diag *diag);
+    struct err (*offsets_commit)(struct client *client, const struct client_offset *offsets,
+                                 size_t count, struct diag *diag);
+    void (*wake_by)(struct client *client, int fd);
+};
+
 struct client_ops {
     struct err (*open)(const struct client_settings *settings, struct client **client,
                        struct diag *diag);
@@ -193,33 +225,8 @@ struct client_ops {
     struct err (*group_offsets_set)(struct client *client, const char *group,
                                     const struct client_offset *offsets, size_t count,
                                     struct diag *diag);
-    struct err (*send)(struct client *client, const struct client_message *message,
-                       struct diag *diag);
-    struct err (*flush)(struct client *client, int32_t timeout_ms, struct client_counts *counts,
-                        struct diag *diag);
-    struct err (*assign)(struct client *client, const struct client_offset *offsets, size_t count,
-                         struct diag *diag);
-    struct err (*subscribe)(struct client *client, const char *topic, struct diag *diag);
-    struct err (*receive)(struct client *client, int32_t timeout_ms, struct client_event *event,
-                          struct diag *diag);
-    struct err (*commit)(struct client *client, struct diag *diag);
-    struct err (*join)(struct client *client, const char *const *topics, size_t count,
-                       struct diag *diag);
-    struct err (*take)(struct client *client, const struct client_offset *offsets, size_t count,
-                       struct diag *diag);
-    struct err (*release)(struct client *client, struct diag *diag);
-    struct err (*pause)(struct client *client, const struct client_offset *places, size_t count,
-                        bool is_paused, struct diag *diag);
-    struct err (*committed)(struct client *client, struct client_offset *offsets, size_t count,
-                            struct arena *arena, struct diag *diag);
-    struct err (*offsets_commit)(struct client *client, const struct client_offset *offsets,
-                                 size_t count, struct diag *diag);
-    void (*wake_by)(struct client *client, int fd);
-    struct err (*begin)(struct client *client, struct diag *diag);
-    struct err (*offsets_add)(struct client *client, struct client *receiver,
-                              const struct client_offset *offsets, size_t count,
-                              struct diag *diag);
-    struct err (*end)(struct client *client, bool is_commit, struct diag *diag);
+    struct client_sender_ops sender;
+    struct client_receiver_ops receiver;
 };
 
 /* librdkafka. Constant. */
@@ -340,7 +347,7 @@ MUST_USE static inline struct err client_group_offsets_set(struct client *client
 MUST_USE static inline struct err
 client_send(struct client *client, const struct client_message *message, struct diag *diag)
 {
-    return client->ops->send(client, message, diag);
+    return client->ops->sender.send(client, message, diag);
 }
 
 /*
@@ -350,7 +357,7 @@ client_send(struct client *client, const struct client_message *message, struct 
 MUST_USE static inline struct err client_flush(struct client *client, int32_t timeout_ms,
                                                struct client_counts *counts, struct diag *diag)
 {
-    return client->ops->flush(client, timeout_ms, counts, diag);
+    return client->ops->sender.flush(client, timeout_ms, counts, diag);
 }
 
 /* Receives from these places on, without a group. */
@@ -358,27 +365,27 @@ MUST_USE static inline struct err client_assign(struct client *client,
                                                 const struct client_offset *offsets, size_t count,
                                                 struct diag *diag)
 {
-    return client->ops->assign(client, offsets, count, diag);
+    return client->ops->receiver.assign(client, offsets, count, diag);
 }
 
 /* Receives as a member of the group that the property group.id names. */
 MUST_USE static inline struct err client_subscribe(struct client *client, const char *topic,
                                                    struct diag *diag)
 {
-    return client->ops->subscribe(client, topic, diag);
+    return client->ops->receiver.subscribe(client, topic, diag);
 }
 
 /* The next event, waiting up to timeout_ms. Asking for it says that the one before is done with. */
 MUST_USE static inline struct err client_receive(struct client *client, int32_t timeout_ms,
                                                  struct client_event *event, struct diag *diag)
 {
-    return client->ops->receive(client, timeout_ms, event, diag);
+    return client->ops->receiver.receive(client, timeout_ms, event, diag);
 }
 
 /* Commits all that was received, the last message included. */
 MUST_USE static inline struct err client_commit(struct client *client, struct diag *diag)
 {
-    return client->ops->commit(client, diag);
+    return client->ops->receiver.commit(client, diag);
 }
 
 /*
@@ -389,7 +396,7 @@ MUST_USE static inline struct err client_commit(struct client *client, struct di
 MUST_USE static inline struct err client_join(struct client *client, const char *const *topics,
                                               size_t count, struct diag *diag)
 {
-    return client->ops->join(client, topics, count, diag);
+    return client->ops->receiver.join(client, topics, count, diag);
 }
 
 /* Answers ASSIGNED: receives all its places from these offsets on. Again for a place that it has
@@ -398,13 +405,13 @@ MUST_USE static inline struct err client_take(struct client *client,
                                               const struct client_offset *offsets, size_t count,
                                               struct diag *diag)
 {
-    return client->ops->take(client, offsets, count, diag);
+    return client->ops->receiver.take(client, offsets, count, diag);
 }
 
 /* Answers REVOKED and LOST: the event's places are let go, and no message of theirs comes. */
 MUST_USE static inline struct err client_release(struct client *client, struct diag *diag)
 {
-    return client->ops->release(client, diag);
+    return client->ops->receiver.release(client, diag);
 }
 
 /* Stops or resumes what comes of these places, all of them the client's own. Messages that were
@@ -413,7 +420,7 @@ MUST_USE static inline struct err client_pause(struct client *client,
                                                const struct client_offset *places, size_t count,
                                                bool is_paused, struct diag *diag)
 {
-    return client->ops->pause(client, places, count, is_paused, diag);
+    return client->ops->receiver.pause(client, places, count, is_paused, diag);
 }
 
 /*
@@ -424,7 +431,7 @@ MUST_USE static inline struct err client_committed(struct client *client,
                                                    struct client_offset *offsets, size_t count,
                                                    struct arena *arena, struct diag *diag)
 {
-    return client->ops->committed(client, offsets, count, arena, diag);
+    return client->ops->receiver.committed(client, offsets, count, arena, diag);
 }
 
 /* Commits these offsets as a member. ERR_ABORTED: the group has moved on meanwhile; the next
@@ -433,14 +440,14 @@ MUST_USE static inline struct err client_offsets_commit(struct client *client,
                                                         const struct client_offset *offsets,
                                                         size_t count, struct diag *diag)
 {
-    return client->ops->offsets_commit(client, offsets, count, diag);
+    return client->ops->receiver.offsets_commit(client, offsets, count, diag);
 }
 
 /* From now on 8 bytes are written to the descriptor (an eventfd) when something may be there to be
  * received. The descriptor outlives the client. */
 static inline void client_wake_by(struct client *client, int fd)
 {
-    client->ops->wake_by(client, fd);
+    client->ops->receiver.wake_by(client, fd);
 }
 
 /*
@@ -453,7 +460,7 @@ static inline void client_wake_by(struct client *client, int fd)
  */
 MUST_USE static inline struct err client_begin(struct client *client, struct diag *diag)
 {
-    return client->ops->begin(client, diag);
+    return client->ops->sender.begin(client, diag);
 }
 
 /*
@@ -464,14 +471,14 @@ MUST_USE static inline struct err client_offsets_add(struct client *client, stru
                                                      const struct client_offset *offsets,
                                                      size_t count, struct diag *diag)
 {
-    return client->ops->offsets_add(client, receiver, offsets, count, diag);
+    return client->ops->sender.offsets_add(client, receiver, offsets, count, diag);
 }
 
 /* Commits, once all that was sent is acknowledged, or aborts. A message that failed aborts. */
 MUST_USE static inline struct err client_end(struct client *client, bool is_commit,
                                              struct diag *diag)
 {
-    return client->ops->end(client, is_commit, diag);
+    return client->ops->sender.end(client, is_commit, diag);
 }
 
 #endif

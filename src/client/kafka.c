@@ -236,7 +236,7 @@ static void kafka_close(struct client *client)
         rd_kafka_queue_io_event_enable(kafka->woken, -1, NULL, 0);
         rd_kafka_queue_destroy(kafka->woken);
     }
-    if (kafka->places != NULL) {
+    if (kafka->places.list != NULL) {
         struct diag ignored;
         (void)err_failed(kafka_release(client, &ignored));
     }
@@ -287,20 +287,20 @@ const struct client_ops client_kafka = {
     .group_delete = kafka_group_delete,
     .group_offsets = kafka_group_offsets,
     .group_offsets_set = kafka_group_offsets_set,
-    .send = kafka_send,
-    .flush = kafka_flush,
-    .assign = kafka_assign,
-    .subscribe = kafka_subscribe,
-    .receive = kafka_receive,
-    .commit = kafka_commit,
-    .join = kafka_join,
-    .take = kafka_take,
-    .release = kafka_release,
-    .pause = kafka_pause,
-    .committed = kafka_committed,
-    .offsets_commit = kafka_offsets_commit,
-    .wake_by = kafka_wake_by,
-    .begin = kafka_begin,
-    .offsets_add = kafka_offsets_add,
-    .end = kafka_end,
+    .sender.send = kafka_send,
+    .sender.flush = kafka_flush,
+    .receiver.assign = kafka_assign,
+    .receiver.subscribe = kafka_subscribe,
+    .receiver.receive = kafka_receive,
+    .receiver.commit = kafka_commit,
+    .receiver.join = kafka_join,
+    .receiver.take = kafka_take,
+    .receiver.release = kafka_release,
+    .receiver.pause = kafka_pause,
+    .receiver.committed = kafka_committed,
+    .receiver.offsets_commit = kafka_offsets_commit,
+    .receiver.wake_by = kafka_wake_by,
+    .sender.begin = kafka_begin,
+    .sender.offsets_add = kafka_offsets_add,
+    .sender.end = kafka_end,
 };

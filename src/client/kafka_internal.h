@@ -8,6 +8,14 @@
 
 #define KAFKA_MAGIC 0x6b61666b
 
+/* What librdkafka has said of places, and waits to be answered. */
+struct kafka_places {
+    rd_kafka_topic_partition_list_t *list; /* NULL: nothing */
+    struct client_offset *views;           /* the same for the caller */
+    enum client_event_kind kind;
+    bool is_told; /* the caller has received the event */
+};
+
 struct kafka {
     struct client client; /* first: the vtable's functions get a pointer to it */
     uint32_t magic;
@@ -20,16 +28,13 @@ struct kafka {
     struct client_counts counts;
     rd_kafka_resp_err_t failure; /* of the first message that failed */
     bool is_subscribed;
-    bool is_joined;                                   /* the caller minds its places */
-    bool is_closing;                                  /* and minds them no more */
-    enum client_event_kind told;                      /* waits for its answer; NONE: nothing */
-    bool is_told;                                     /* the event was received */
-    rd_kafka_topic_partition_list_t *places;          /* of the event */
-    struct client_offset *place_views;                /* the same for the caller */
-    rd_kafka_message_t *stashed;                      /* came with an event, and is the next */
-    rd_kafka_queue_t *woken;                          /* by client_wake_by */
-    bool is_refused;   /* every broker known is down */
-    char trouble[256]; /* librdkafka's last words about a connection */
+    bool is_joined;              /* the caller minds its places */
+    bool is_closing;             /* and minds them no more */
+    struct kafka_places places;  /* that came or go */
+    rd_kafka_message_t *stashed; /* came with their event, and is the next */
+    rd_kafka_queue_t *woken;     /* by client_wake_by */
+    bool is_refused;             /* every broker known is down */
+    char trouble[256];           /* librdkafka's last words about a connection */
 };
 
 /* The librdkafka side of a client made by kafka.c. */
@@ -86,7 +91,8 @@ struct err kafka_commit(struct client *client, struct diag *diag);
 MUST_USE struct err kafka_fail_error(rd_kafka_error_t *error, struct diag *diag);
 
 /* The places as librdkafka wants them; the caller destroys the list. */
-rd_kafka_topic_partition_list_t *kafka_places(const struct client_offset *offsets, size_t count);
+rd_kafka_topic_partition_list_t *kafka_place_list(const struct client_offset *offsets,
+                                                  size_t count);
 
 /* librdkafka's word that places come or go; called while polling. */
 void kafka_rebalanced(rd_kafka_t *handle, rd_kafka_resp_err_t code,

@@ -11,7 +11,7 @@
 #include "base/check.h"
 #include "client/kafka_internal.h"
 
-rd_kafka_topic_partition_list_t *kafka_places(const struct client_offset *offsets, size_t count)
+rd_kafka_topic_partition_list_t *kafka_place_list(const struct client_offset *offsets, size_t count)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
     for (size_t i = 0; i < count; i++)
@@ -56,42 +56,42 @@ void kafka_rebalanced(rd_kafka_t *handle, rd_kafka_resp_err_t code,
                                   : unassign(handle, places, &ignored));
         return;
     }
-    CHECK(kafka->places == NULL);
-    kafka->places = rd_kafka_topic_partition_list_copy(places);
-    kafka->is_told = false;
-    kafka->told = CLIENT_EVENT_REVOKED;
+    CHECK(kafka->places.list == NULL);
+    kafka->places.list = rd_kafka_topic_partition_list_copy(places);
+    kafka->places.is_told = false;
+    kafka->places.kind = CLIENT_EVENT_REVOKED;
     if (is_given)
-        kafka->told = CLIENT_EVENT_ASSIGNED;
+        kafka->places.kind = CLIENT_EVENT_ASSIGNED;
     else if (rd_kafka_assignment_lost(handle))
-        kafka->told = CLIENT_EVENT_LOST;
+        kafka->places.kind = CLIENT_EVENT_LOST;
 }
 
 struct err kafka_tell_places(struct kafka *kafka, struct client_event *event)
 {
-    if (kafka->places == NULL || kafka->is_told)
+    if (kafka->places.list == NULL || kafka->places.is_told)
         return ERR_NONE;
-    size_t count = (size_t)kafka->places->cnt;
-    kafka->place_views = calloc(count, sizeof *kafka->place_views);
-    if (kafka->place_views == NULL)
+    size_t count = (size_t)kafka->places.list->cnt;
+    kafka->places.views = calloc(count, sizeof *kafka->places.views);
+    if (kafka->places.views == NULL)
         return err_make(ERR_NO_MEMORY);
     for (size_t i = 0; i < count; i++)
-        kafka->place_views[i] =
-            (struct client_offset){.topic = kafka->places->elems[i].topic,
-                                   .partition = kafka->places->elems[i].partition};
+        kafka->places.views[i] =
+            (struct client_offset){.topic = kafka->places.list->elems[i].topic,
+                                   .partition = kafka->places.list->elems[i].partition};
     *event = (struct client_event){
-        .kind = kafka->told, .places = kafka->place_views, .place_count = count};
-    kafka->is_told = true;
+        .kind = kafka->places.kind, .places = kafka->places.views, .place_count = count};
+    kafka->places.is_told = true;
     return ERR_NONE;
 }
 
 /* The event is answered. */
 static void forget_places(struct kafka *kafka)
 {
-    rd_kafka_topic_partition_list_destroy(kafka->places);
-    free(kafka->place_views);
-    kafka->places = NULL;
-    kafka->place_views = NULL;
-    kafka->told = CLIENT_EVENT_NONE;
+    rd_kafka_topic_partition_list_destroy(kafka->places.list);
+    free(kafka->places.views);
+    kafka->places.list = NULL;
+    kafka->places.views = NULL;
+    kafka->places.kind = CLIENT_EVENT_NONE;
 }
 
 struct err kafka_join(struct client *client, const char *const *topics, size_t count,
@@ -127,8 +127,8 @@ struct err kafka_take(struct client *client, const struct client_offset *offsets
                       struct diag *diag)
 {
     struct kafka *kafka = kafka_of(client);
-    rd_kafka_topic_partition_list_t *list = kafka_places(offsets, count);
-    bool is_answer = kafka->places != NULL && kafka->told == CLIENT_EVENT_ASSIGNED;
+    rd_kafka_topic_partition_list_t *list = kafka_place_list(offsets, count);
+    bool is_answer = kafka->places.list != NULL && kafka->places.kind == CLIENT_EVENT_ASSIGNED;
     struct err err = is_answer ? assign(kafka->handle, list, diag) : seek(kafka, list, diag);
     rd_kafka_topic_partition_list_destroy(list);
     if (is_answer)
@@ -139,12 +139,13 @@ struct err kafka_take(struct client *client, const struct client_offset *offsets
 struct err kafka_release(struct client *client, struct diag *diag)
 {
     struct kafka *kafka = kafka_of(client);
-    CHECK(kafka->places != NULL);
+    CHECK(kafka->places.list != NULL);
     struct err err = ERR_NONE;
-    if (kafka->told == CLIENT_EVENT_ASSIGNED) /* never taken, at a close: nothing to give up */
-        err = assign(kafka->handle, kafka->places, diag);
+    if (kafka->places.kind ==
+        CLIENT_EVENT_ASSIGNED) /* never taken, at a close: nothing to give up */
+        err = assign(kafka->handle, kafka->places.list, diag);
     else
-        err = unassign(kafka->handle, kafka->places, diag);
+        err = unassign(kafka->handle, kafka->places.list, diag);
     forget_places(kafka);
     return err;
 }
@@ -153,7 +154,7 @@ struct err kafka_pause(struct client *client, const struct client_offset *places
                        bool is_paused, struct diag *diag)
 {
     struct kafka *kafka = kafka_of(client);
-    rd_kafka_topic_partition_list_t *list = kafka_places(places, count);
+    rd_kafka_topic_partition_list_t *list = kafka_place_list(places, count);
     rd_kafka_resp_err_t code = is_paused ? rd_kafka_pause_partitions(kafka->handle, list)
                                          : rd_kafka_resume_partitions(kafka->handle, list);
     for (int i = 0; i < list->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
@@ -180,10 +181,9 @@ struct err kafka_committed(struct client *client, struct client_offset *offsets,
                            struct arena *arena, struct diag *diag)
 {
     struct kafka *kafka = kafka_of(client);
-    rd_kafka_topic_partition_list_t *list = kafka_places(offsets, count);
+    rd_kafka_topic_partition_list_t *list = kafka_place_list(offsets, count);
     rd_kafka_resp_err_t code = rd_kafka_committed(kafka->handle, list, kafka->timeout_ms);
-    struct err err =
-        code == RD_KAFKA_RESP_ERR_NO_ERROR ? ERR_NONE : kafka_fail(code, NULL, diag);
+    struct err err = code == RD_KAFKA_RESP_ERR_NO_ERROR ? ERR_NONE : kafka_fail(code, NULL, diag);
     for (size_t i = 0; i < count && !err_failed(err); i++)
         err = take_committed(&list->elems[i], arena, &offsets[i], diag);
     rd_kafka_topic_partition_list_destroy(list);
@@ -194,7 +194,7 @@ struct err kafka_committed(struct client *client, struct client_offset *offsets,
 static rd_kafka_topic_partition_list_t *commit_list(const struct client_offset *offsets,
                                                     size_t count)
 {
-    rd_kafka_topic_partition_list_t *list = kafka_places(offsets, count);
+    rd_kafka_topic_partition_list_t *list = kafka_place_list(offsets, count);
     for (size_t i = 0; i < count; i++) {
         if (offsets[i].metadata == NULL)
             continue;
@@ -241,8 +241,16 @@ struct err kafka_offsets_add(struct client *client, struct client *receiver,
     rd_kafka_consumer_group_metadata_t *group =
         rd_kafka_consumer_group_metadata(kafka_of(receiver)->handle);
     CHECK(group != NULL); /* it has a group.id, or it would not have joined */
-    struct err err = kafka_fail_error(
-        rd_kafka_send_offsets_to_transaction(kafka->handle, list, group, kafka->timeout_ms), diag);
+    struct err err;
+    /* Without a generation the group would take them from anybody, as from clients before KIP-447.
+     */
+    if (rd_kafka_consumer_group_metadata_generation_id(group) < 0 ||
+        rd_kafka_consumer_group_metadata_member_id(group)[0] == '\0')
+        err = diag_fail(diag, ERR_ABORTED, "the receiver is no member of its group now");
+    else
+        err = kafka_fail_error(
+            rd_kafka_send_offsets_to_transaction(kafka->handle, list, group, kafka->timeout_ms),
+            diag);
     rd_kafka_topic_partition_list_destroy(list);
     rd_kafka_consumer_group_metadata_destroy(group);
     return err;

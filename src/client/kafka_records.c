@@ -106,7 +106,7 @@ struct err kafka_assign(struct client *client, const struct client_offset *offse
                         struct diag *diag)
 {
     struct kafka *kafka = kafka_of(client);
-    rd_kafka_topic_partition_list_t *list = kafka_places(offsets, count);
+    rd_kafka_topic_partition_list_t *list = kafka_place_list(offsets, count);
     rd_kafka_resp_err_t code = rd_kafka_assign(kafka->handle, list);
     rd_kafka_topic_partition_list_destroy(list);
     return code == RD_KAFKA_RESP_ERR_NO_ERROR ? ERR_NONE : kafka_fail(code, NULL, diag);

@@ -88,8 +88,7 @@ struct err memory_put_offset(struct memory_cluster *cluster, struct list *offset
 
 int64_t memory_committed(const struct memory_group *group, const char *topic, int32_t partition)
 {
-    const struct memory_offset *offset =
-        memory_get_offset(&group->offsets, NULL, topic, partition);
+    const struct memory_offset *offset = memory_get_offset(&group->offsets, NULL, topic, partition);
     return offset == NULL ? -1 : offset->at.offset;
 }
 
@@ -363,22 +362,22 @@ static const struct client_ops memory_ops = {
     .group_delete = refuse_topic,
     .group_offsets = memory_group_offsets,
     .group_offsets_set = memory_group_offsets_set,
-    .send = memory_send,
-    .flush = memory_flush,
-    .assign = memory_assign,
-    .subscribe = memory_subscribe,
-    .receive = memory_receive,
-    .commit = memory_commit,
-    .join = memory_join,
-    .take = memory_take,
-    .release = memory_release,
-    .pause = memory_pause,
-    .committed = memory_committed_ask,
-    .offsets_commit = memory_offsets_commit,
-    .wake_by = memory_wake_by,
-    .begin = memory_begin,
-    .offsets_add = memory_offsets_add,
-    .end = memory_end,
+    .sender.send = memory_send,
+    .sender.flush = memory_flush,
+    .receiver.assign = memory_assign,
+    .receiver.subscribe = memory_subscribe,
+    .receiver.receive = memory_receive,
+    .receiver.commit = memory_commit,
+    .receiver.join = memory_join,
+    .receiver.take = memory_take,
+    .receiver.release = memory_release,
+    .receiver.pause = memory_pause,
+    .receiver.committed = memory_committed_ask,
+    .receiver.offsets_commit = memory_offsets_commit,
+    .receiver.wake_by = memory_wake_by,
+    .sender.begin = memory_begin,
+    .sender.offsets_add = memory_offsets_add,
+    .sender.end = memory_end,
 };
 
 struct err memory_cluster_create(const struct os_clock *clock, struct memory_cluster **out)

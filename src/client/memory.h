@@ -32,7 +32,8 @@ enum memory_call {
     MEMORY_COMMITTED, /* the question for them */
     MEMORY_BEGIN,
     MEMORY_ADD,
-    MEMORY_END, /* with ERR_TIMEOUT nothing has happened yet, with ERR_ABORTED it has been */
+    MEMORY_END,      /* nothing has happened, or with ERR_ABORTED an abort */
+    MEMORY_END_LATE, /* it has happened, and the client is told nothing more than that it failed */
     MEMORY_CALL_COUNT
 };
 

@@ -297,9 +297,9 @@ struct err memory_committed_ask(struct client *client, struct client_offset *off
     const struct memory_group *group = memory_find_group(memory->cluster, memory->group_id);
     for (size_t i = 0; i < count; i++) {
         const struct memory_offset *at =
-            group == NULL ? NULL
-                          : memory_get_offset(&group->offsets, NULL, offsets[i].topic,
-                                              offsets[i].partition);
+            group == NULL
+                ? NULL
+                : memory_get_offset(&group->offsets, NULL, offsets[i].topic, offsets[i].partition);
         if (group != NULL && is_pending(memory, group, &offsets[i]))
             return diag_fail(diag, ERR_AGAIN, "a transaction about partition %d of %s is open",
                              offsets[i].partition, offsets[i].topic);

@@ -83,9 +83,9 @@ struct memory_membership {
     struct memory_group *group;
     const char **topics;
     size_t topic_count;
-    int32_t generation; /* of the group, when the places were given */
-    bool is_joined;     /* by client_join: minds its places itself */
-    bool is_expelled;   /* and does not know yet */
+    int32_t generation;         /* of the group, when the places were given */
+    bool is_joined;             /* by client_join: minds its places itself */
+    bool is_expelled;           /* and does not know yet */
     struct client_offset *told; /* the places of the event that is to be answered; NULL: none */
     size_t told_count;
 };

@@ -118,10 +118,11 @@ static void places_are_found_by_end_and_by_time(void **state)
     struct client *client = memory_fixture_connect(fixture, NULL);
     for (int i = 0; i < 3; i++, fixture->now_ms += 10)
         memory_fixture_send(client, 0, NULL, "v");
-    struct client_offset asked[] = {{.topic = "events", .partition = 0, .offset = CLIENT_OFFSET_EARLIEST},
-                                    {.topic = "events", .partition = 0, .offset = CLIENT_OFFSET_LATEST},
-                                    {.topic = "events", .partition = 0, .offset = fixture->now_ms - 25},
-                                    {.topic = "events", .partition = 0, .offset = fixture->now_ms}};
+    struct client_offset asked[] = {
+        {.topic = "events", .partition = 0, .offset = CLIENT_OFFSET_EARLIEST},
+        {.topic = "events", .partition = 0, .offset = CLIENT_OFFSET_LATEST},
+        {.topic = "events", .partition = 0, .offset = fixture->now_ms - 25},
+        {.topic = "events", .partition = 0, .offset = fixture->now_ms}};
     assert_ok(client_offsets_find(client, asked, 4, NULL));
     assert_int_equal(asked[0].offset, 0);
     assert_int_equal(asked[1].offset, 3);

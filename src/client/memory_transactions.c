@@ -56,8 +56,8 @@ struct err memory_fence(struct memory *memory)
 static struct err check_fence(struct memory *memory, struct diag *diag)
 {
     CHECK(memory->transactional_id != NULL);
-    memory->is_fenced = memory->is_fenced || (memory->transaction != NULL &&
-                                              memory->transaction->fate != MEMORY_OPEN);
+    memory->is_fenced = memory->is_fenced ||
+                        (memory->transaction != NULL && memory->transaction->fate != MEMORY_OPEN);
     if (memory->is_fenced)
         return diag_fail(diag, ERR_FENCED, "another client has taken %s over",
                          memory->transactional_id);
@@ -112,5 +112,7 @@ struct err memory_end(struct client *client, bool is_commit, struct diag *diag)
         return diag_fail(diag, ERR_ABORTED, "the transaction must be aborted");
     TRY(memory_finish(memory->cluster, memory->transaction, is_commit));
     memory->transaction = NULL;
-    return ERR_NONE;
+    struct err late = memory_count_call(memory->cluster, MEMORY_END_LATE);
+    memory->is_fenced = err_failed(late);
+    return late;
 }

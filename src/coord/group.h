@@ -24,8 +24,8 @@
 
 #include "base/list.h"
 #include "base/map.h"
-#include "coord/coord.h"
 #include "base/wheel.h"
+#include "coord/coord.h"
 
 enum group_state {
     GROUP_EMPTY,

@@ -3,11 +3,11 @@
 #define HEADRACE_COORD_TRANSACTIONS_INTERNAL_H
 
 #include "base/map.h"
+#include "base/wheel.h"
 #include "broker/internal_log.h"
 #include "coord/state_topic.h"
 #include "coord/transaction_partitions.h"
 #include "coord/transactions.h"
-#include "base/wheel.h"
 #include "wire/error_code.h"
 
 #define TRANSACTIONS_MAGIC 0x54584e53U /* "TXNS" */

@@ -92,6 +92,9 @@ struct flow_tls {
     struct flow_value key;
 };
 
+/* A call's time where neither the handler nor its policy says. */
+#define FLOW_TIMEOUT_MS 10000
+
 enum flow_mode { FLOW_MODE_BINARY, FLOW_MODE_STRUCTURED };
 
 /* How a handler is called: one of call, exec and library. */

@@ -198,7 +198,7 @@ static const struct shape_field in_flight_fields[] = {
      .doc = "Their bytes."},
 };
 
-static const struct shape shape_in_flight = {
+const struct shape shape_in_flight = {
     .title = "in-flight",
     .size = sizeof(struct flow_in_flight),
     .fields = in_flight_fields,

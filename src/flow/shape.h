@@ -59,6 +59,7 @@ extern const struct shape shape_flow;
 /* struct flow_retry, struct flow_circuit. */
 extern const struct shape shape_retry;
 extern const struct shape shape_circuit;
+extern const struct shape shape_in_flight;
 
 /* The field of that key; NULL: none. */
 const struct shape_field *shape_find(const struct shape *shape, struct span key);

@@ -10,8 +10,8 @@
 
 #include "base/err.h"
 #include "base/list.h"
-#include "os/os.h"
 #include "base/wheel.h"
+#include "os/os.h"
 
 struct reactor;
 

@@ -1,0 +1,307 @@
+/* engine_calls: deliveries on their way from READY to FINISHED. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "flow/delivery/engine_internal.h"
+
+void engine_make_ready(struct engine *engine, struct delivery *delivery)
+{
+    delivery_move(delivery, DELIVERY_READY);
+    list_append(&engine->ready, &delivery->link);
+}
+
+/* The next of its key may be called. */
+static void pass_turn(struct engine *engine, struct delivery *delivery)
+{
+    if (delivery->turn == NULL)
+        return;
+    struct delivery *next = turns_pass(&engine->turns, delivery);
+    if (next != NULL)
+        engine_make_ready(engine, next);
+}
+
+/* Its call is over, or given up. */
+static void end_call(struct engine *engine, struct delivery *delivery)
+{
+    timer_cancel(&delivery->call->timer);
+    free(delivery->call);
+    delivery->call = NULL;
+    CHECK(engine->load.called_count > 0);
+    engine->load.called_count--;
+}
+
+static void cancel_call(struct engine *engine, struct delivery *delivery)
+{
+    caller_cancel(engine->settings.caller, delivery->call);
+    circuit_give_back(&engine->circuit, delivery->call->pass);
+    end_call(engine, delivery);
+}
+
+size_t engine_outputs_size(const struct delivery *delivery)
+{
+    size_t size = 0;
+    for (const struct output *output = delivery->outputs; output != NULL; output = output->next)
+        size += output->message.value.size;
+    return size;
+}
+
+void engine_drop(struct engine *engine, struct delivery *delivery)
+{
+    switch (delivery->state) {
+    case DELIVERY_QUEUED:
+        if (delivery->turn != NULL)
+            turns_give_up(&engine->turns, delivery);
+        break;
+    case DELIVERY_FINISHED:
+        engine->load.output_size -= engine_outputs_size(delivery);
+        list_remove(&delivery->link);
+        break;
+    case DELIVERY_CALLED:
+        cancel_call(engine, delivery);
+        pass_turn(engine, delivery);
+        break;
+    case DELIVERY_READY:
+    case DELIVERY_PAUSING:
+        timer_cancel(&delivery->timer);
+        list_remove(&delivery->link);
+        pass_turn(engine, delivery);
+        break;
+    case DELIVERY_SEALED:
+    case DELIVERY_STATE_COUNT:
+        CHECK(false);
+        break;
+    }
+    list_remove(&delivery->lane_link);
+    engine->load.count--;
+    engine->load.size -= delivery->size;
+    delivery_destroy(delivery);
+}
+
+void engine_finish(struct engine *engine, struct delivery *delivery)
+{
+    delivery_move(delivery, DELIVERY_FINISHED);
+    if (list_is_empty(&engine->finished))
+        engine->load.finished_since_ms = engine->wheel.now_ms;
+    engine->load.output_size += engine_outputs_size(delivery);
+    list_append(&engine->finished, &delivery->link);
+    pass_turn(engine, delivery);
+}
+
+static void pause_over(struct timer *timer);
+
+/* It is called again, after a while; meanwhile it keeps its turn. */
+static void pause_delivery(struct engine *engine, struct delivery *delivery, int64_t pause_ms)
+{
+    delivery_move(delivery, DELIVERY_PAUSING);
+    delivery->engine = engine;
+    timer_init(&delivery->timer, pause_over);
+    wheel_set(&engine->wheel, &delivery->timer, engine->wheel.now_ms + pause_ms);
+}
+
+static void pause_over(struct timer *timer)
+{
+    struct delivery *delivery = LIST_ENTRY(timer, struct delivery, timer);
+    engine_make_ready(delivery->engine, delivery);
+}
+
+/* Gives it up for good. Without memory for that, it is called once more. */
+static void give_up(struct engine *engine, struct delivery *delivery, const char *fault,
+                    const char *message)
+{
+    arena_reset(&engine->scratch);
+    if (err_failed(
+            records_dead_letter(&engine->records, delivery, fault, message, &engine->scratch))) {
+        if (delivery->state == DELIVERY_READY)
+            delivery_move(delivery, DELIVERY_CALLED); /* as if it had been */
+        pause_delivery(engine, delivery, STALL_MS);
+        return;
+    }
+    metric_add(&engine->counts.dead_lettered, 1);
+    flow_say(engine->settings.log, FLOW_LOG_WARN, engine->settings.handler->name.text,
+             "%s %d offset %lld is a dead letter after %u calls (%s): %s", delivery->lane->topic,
+             delivery->message.partition, (long long)delivery->message.offset, delivery->attempts,
+             fault, message);
+    engine_finish(engine, delivery);
+}
+
+/* Its call has failed: it is called again later, or given up. */
+static void retry(struct engine *engine, struct delivery *delivery, int64_t retry_after_ms,
+                  const char *fault, const char *message)
+{
+    const struct retry_rule *rule = &engine->rule.retry;
+    delivery->attempts++;
+    delivery->refusals = 0;
+    metric_add(&engine->counts.failed, 1);
+    if (retry_is_over(rule, delivery->attempts))
+        give_up(engine, delivery, fault, message);
+    else
+        pause_delivery(
+            engine, delivery,
+            retry_pause_ms(rule, delivery->attempts, retry_after_ms, engine->settings.random));
+}
+
+/* The call says something about the endpoint. */
+static void tell_circuit(struct engine *engine, const struct call *call, bool is_well)
+{
+    enum circuit_state before = engine->circuit.state;
+    circuit_end(&engine->circuit, engine->wheel.now_ms, call->pass, is_well);
+    if (engine->circuit.state != before)
+        flow_say(engine->settings.log, is_well ? FLOW_LOG_INFO : FLOW_LOG_WARN,
+                 engine->settings.handler->name.text, "the circuit is %s",
+                 circuit_state_text(&engine->circuit));
+}
+
+static void time_out(struct timer *timer)
+{
+    struct call *call = LIST_ENTRY(timer, struct call, timer);
+    struct delivery *delivery = call->delivery;
+    struct engine *engine = delivery->engine;
+    char message[64];
+    (void)snprintf(message, sizeof message, "no answer within %lld ms",
+                   (long long)engine->rule.timeout_ms);
+    caller_cancel(engine->settings.caller, call);
+    tell_circuit(engine, call, false);
+    end_call(engine, delivery);
+    retry(engine, delivery, 0, "timeout", message);
+}
+
+/* Hands the event to the handler's code. */
+static void call_handler(struct engine *engine, struct delivery *delivery,
+                         const struct cloudevent *event, struct call *call)
+{
+    struct diag diag = {""};
+    delivery_move(delivery, DELIVERY_CALLED);
+    delivery->call = call;
+    delivery->engine = engine;
+    call->delivery = delivery;
+    call->begun_ms = engine->wheel.now_ms;
+    engine->load.called_count++;
+    timer_init(&call->timer, time_out);
+    wheel_set(&engine->wheel, &call->timer, engine->wheel.now_ms + engine->rule.timeout_ms);
+    struct err err = caller_begin(engine->settings.caller, call, event, &diag);
+    if (!err_failed(err))
+        return;
+    tell_circuit(engine, call, false);
+    end_call(engine, delivery);
+    retry(engine, delivery, 0, "call", diag.text[0] == '\0' ? err_text(err) : diag.text);
+}
+
+/* Records that name no type are of the topic's only event. */
+static void name_type(const struct engine *engine, const struct delivery *delivery,
+                      struct cloudevent *event)
+{
+    const struct flow_event *only = engine_only_event(engine->settings.flow, delivery->lane->topic);
+    if (event->type.size == 0 && only != NULL)
+        event->type = span_text(only->name.text);
+}
+
+/* Begins the call of a delivery that was taken off READY, with a pass of the circuit. */
+static void begin_call(struct engine *engine, struct delivery *delivery, struct circuit_pass pass)
+{
+    struct cloudevent event;
+    struct diag diag = {""};
+    arena_reset(&engine->scratch);
+    struct err err =
+        cloudevent_read(&delivery->message, engine->records.json, &engine->scratch, &event, &diag);
+    if (!err_failed(err))
+        name_type(engine, delivery, &event);
+    if (!err_failed(err) && event.type.size == 0)
+        err = diag_fail(&diag, ERR_INVALID, "it names no type, and %s has several events",
+                        delivery->lane->topic);
+    struct call *call = err_failed(err) ? NULL : calloc(1, sizeof *call);
+    if (call != NULL) {
+        call->pass = pass;
+        call_handler(engine, delivery, &event, call);
+        return;
+    }
+    circuit_give_back(&engine->circuit, pass);
+    if (err_is(err, ERR_INVALID)) {
+        give_up(engine, delivery, "undecodable", diag.text);
+        return;
+    }
+    delivery_move(delivery, DELIVERY_CALLED); /* no memory: as if it had been, and soon again */
+    pause_delivery(engine, delivery, STALL_MS);
+}
+
+void engine_begin_calls(struct engine *engine)
+{
+    int64_t now_us = clock_mono_us(engine->settings.clock);
+    struct circuit_pass pass;
+    while (!list_is_empty(&engine->ready) && engine->load.called_count < engine->rule.concurrency) {
+        struct delivery *delivery = LIST_ENTRY(engine->ready.next, struct delivery, link);
+        if (delivery->lane->state != LANE_OPEN) {
+            engine_drop(engine, delivery);
+            continue;
+        }
+        if (rate_wait_ms(&engine->rate, now_us) > 0 ||
+            !circuit_ask(&engine->circuit, engine->wheel.now_ms, &pass))
+            return;
+        rate_take(&engine->rate, now_us);
+        list_remove(&delivery->link);
+        begin_call(engine, delivery, pass);
+    }
+}
+
+int64_t engine_call_wait_ms(const struct engine *engine)
+{
+    if (list_is_empty(&engine->ready) || engine->load.called_count >= engine->rule.concurrency)
+        return -1;
+    int64_t circuit_ms = circuit_wait_ms(&engine->circuit, engine_now_ms(engine));
+    int64_t rate_ms = rate_wait_ms(&engine->rate, clock_mono_us(engine->settings.clock));
+    return circuit_ms < 0 || circuit_ms > rate_ms ? circuit_ms : rate_ms;
+}
+
+/* The handler is done with it: what it emits goes with the next commit. */
+static void take_done(struct engine *engine, struct delivery *delivery, const struct answer *answer)
+{
+    struct diag diag = {""};
+    arena_reset(&engine->scratch);
+    struct err err = records_emit(&engine->records, delivery, answer->events, answer->event_count,
+                                  &engine->scratch, &diag);
+    if (err_is(err, ERR_INVALID)) {
+        delivery->attempts++;
+        give_up(engine, delivery, "contract", diag.text);
+    } else if (err_failed(err)) {
+        pause_delivery(engine, delivery, STALL_MS);
+    } else {
+        engine_finish(engine, delivery);
+    }
+}
+
+static void take_answer(struct engine *engine, const struct answer *answer)
+{
+    struct call *call = answer->call;
+    struct delivery *delivery = call->delivery;
+    CHECK(delivery->state == DELIVERY_CALLED && delivery->call == call);
+    bool is_well = answer->kind == ANSWER_DONE || answer->kind == ANSWER_REJECTED;
+    tell_circuit(engine, call, is_well);
+    end_call(engine, delivery);
+    switch (answer->kind) {
+    case ANSWER_DONE:
+        take_done(engine, delivery, answer);
+        break;
+    case ANSWER_RETRY:
+        retry(engine, delivery, answer->retry_after_ms, answer->fault, answer->message);
+        break;
+    case ANSWER_UNREACHABLE:
+        metric_add(&engine->counts.failed, 1);
+        delivery->refusals++;
+        pause_delivery(
+            engine, delivery,
+            retry_pause_ms(&engine->rule.retry, delivery->refusals, 0, engine->settings.random));
+        break;
+    case ANSWER_REJECTED:
+        metric_add(&engine->counts.failed, 1);
+        delivery->attempts++;
+        give_up(engine, delivery, answer->fault, answer->message);
+        break;
+    }
+}
+
+void engine_take_answers(struct engine *engine)
+{
+    struct answer answer;
+    while (caller_next(engine->settings.caller, &answer))
+        take_answer(engine, &answer);
+}

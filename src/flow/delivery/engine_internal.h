@@ -1,0 +1,184 @@
+/* engine_internal: what the engine's files share. */
+#ifndef HEADRACE_FLOW_DELIVERY_ENGINE_INTERNAL_H
+#define HEADRACE_FLOW_DELIVERY_ENGINE_INTERNAL_H
+
+#include "flow/delivery/engine.h"
+#include "flow/delivery/records.h"
+#include "flow/delivery/turns.h"
+#include "flow/policy/rate.h"
+#include "flow/policy/retry.h"
+
+#define ENGINE_MAGIC 0x656e676e /* "engn" */
+
+/* A commit is built when it would hold so much, or its first delivery has waited so long: a commit
+ * costs 2 ms of processor time, whatever it holds. */
+#define COMMIT_EVENT_COUNT_MAX 10000
+#define COMMIT_OUTPUT_SIZE (1024 * 1024)
+#define COMMIT_WAIT_MS 20
+
+/* Offsets without deliveries (all skipped, or an end reached) are committed so seldom. */
+#define COMMIT_OFFSETS_MS 1000
+
+/* A dead letter that the log does not take is tried again after this; the others go on. */
+#define COMMIT_REFUSED_MS 5000
+
+/* After a commit that has failed, doubling up to the second. */
+#define COMMIT_RETRY_MS 100
+#define COMMIT_RETRY_MS_MAX 5000
+
+/* A question to the group's coordinator that had no answer is asked again. */
+#define ARRIVAL_RETRY_MS 100
+
+/* A partition whose record found no memory or no mark left is read again. */
+#define STALL_MS 1000
+
+/* When nothing was received for so long for want of room, partitions are paused, and the receiver
+ * is polled again: it would be taken for dead otherwise (max.poll.interval.ms). */
+#define PAUSE_AFTER_MS 1000
+
+/* An answer's events, or an event in JSON, while a call begins or ends. */
+#define ENGINE_ARENA_SIZE_MAX ((size_t)64 * 1024 * 1024)
+
+/* What the flow file says about the handler. */
+struct engine_rule {
+    enum flow_order order;
+    uint32_t concurrency;
+    size_t in_flight_count;
+    size_t in_flight_size;
+    int64_t timeout_ms;
+    int64_t drain_ms;
+    int64_t from;
+    struct retry_rule retry;
+};
+
+/* Places that were given and are not taken yet. */
+struct engine_arrival {
+    struct client_offset *places; /* NULL: none */
+    size_t count;
+    int64_t due_ms;
+    bool is_told; /* that it takes long */
+};
+
+struct engine_lanes {
+    struct list all;
+    uint64_t next_id;
+    struct lane *last; /* of the last message: the next one is likely its neighbour */
+    struct engine_arrival arrival;
+    bool is_revoking;       /* the receiver waits for client_release */
+    int64_t drain_until_ms; /* not longer than this */
+    bool is_paused;         /* all of them, for want of room */
+    int64_t full_since_ms;  /* -1: there is room */
+};
+
+/* What is held. */
+struct engine_load {
+    size_t count;
+    size_t size;
+    uint32_t called_count;
+    size_t output_size;        /* of finished ones */
+    int64_t finished_since_ms; /* of the oldest finished one */
+};
+
+struct engine_writing {
+    struct commit commit;
+    bool is_written;       /* by somebody, now; or it is not known yet whether it was */
+    bool is_uncertain;     /* the latter */
+    bool are_offsets_due;  /* those of lanes without deliveries */
+    struct timer offsets;  /* makes them due */
+    struct list refused;   /* dead letters that the log did not take, FINISHED */
+    struct timer refusals; /* until they are tried again */
+    int64_t retry_ms;      /* after the next failure */
+    int64_t not_before_ms;
+};
+
+struct engine {
+    uint32_t magic;
+    struct engine_settings settings;
+    struct engine_rule rule;
+    struct records records;
+    struct arena names;   /* the group's, the topics' */
+    struct arena scratch; /* of one call or answer */
+    struct engine_lanes lanes;
+    struct turns turns;
+    struct wheel wheel;
+    struct circuit circuit;
+    struct rate rate;
+    struct list ready;
+    struct list finished;
+    struct engine_load load;
+    struct engine_writing writing;
+    struct engine_counts counts;
+    bool is_draining;
+};
+
+int64_t engine_now_ms(const struct engine *engine);
+
+/* The lane of a place that this process has; NULL: it has none. */
+struct lane *engine_find_lane(struct engine *engine, const char *topic, int32_t partition);
+
+/* Takes a delivery out of everything but its lane, and frees it; not while SEALED. The next of its
+ * key becomes READY. */
+void engine_drop(struct engine *engine, struct delivery *delivery);
+
+/* Puts a delivery that has its turn where it is called from. */
+void engine_make_ready(struct engine *engine, struct delivery *delivery);
+
+/* Its fate is known and in its outputs: it waits for a commit, and the next of its key for a
+ * call. */
+void engine_finish(struct engine *engine, struct delivery *delivery);
+
+/* The bytes of what it leaves behind. */
+size_t engine_outputs_size(const struct delivery *delivery);
+
+/* The one event of the topic, for records that name no type; NULL: there are several. */
+const struct flow_event *engine_only_event(const struct flow *flow, const char *topic);
+
+/* Begins calls while it may, and takes answers. */
+void engine_begin_calls(struct engine *engine);
+void engine_take_answers(struct engine *engine);
+
+/* In how many ms a call can begin that cannot now; -1: only something that happens helps. */
+int64_t engine_call_wait_ms(const struct engine *engine);
+
+/* Finds out what became of an uncertain commit, once it may. ERR_NO_MEMORY. */
+MUST_USE struct err engine_resolve_commit(struct engine *engine, struct diag *diag);
+
+/* A lane's offset may have moved without a delivery: it is committed before long. */
+void engine_note_offsets(struct engine *engine);
+
+/* When the next commit is due by itself, in ms; -1: not before something happens. */
+int64_t engine_commit_wait_ms(const struct engine *engine);
+
+/* Prepares and ends what engine_commits.c keeps; first of all when the engine ends. */
+void engine_init_commits(struct engine *engine);
+void engine_deinit_commits(struct engine *engine);
+
+/* The smaller of two waits, -1 being for ever. */
+static inline int64_t engine_sooner(int64_t a, int64_t b)
+{
+    if (a < 0 || b < 0)
+        return a < 0 ? b : a;
+    return a < b ? a : b;
+}
+
+/* Answers the receiver's events about places. Errors as engine_take. */
+MUST_USE struct err engine_places_given(struct engine *engine, const struct client_event *event,
+                                        struct diag *diag);
+MUST_USE struct err engine_places_asked_back(struct engine *engine,
+                                             const struct client_event *event, struct diag *diag);
+MUST_USE struct err engine_places_lost(struct engine *engine, const struct client_event *event,
+                                       struct diag *diag);
+MUST_USE struct err engine_place_reset(struct engine *engine, const struct client_event *event,
+                                       struct diag *diag);
+
+/* Goes on with places that come or go. Errors as engine_take. */
+MUST_USE struct err engine_step_places(struct engine *engine, struct diag *diag);
+
+/* Drops what a lane holds; it is freed when no commit holds anything of it. */
+void engine_lose_lane(struct engine *engine, struct lane *lane);
+void engine_free_lane(struct engine *engine, struct lane *lane);
+
+/* The lane's next record could not be taken: it is not read for a while. */
+MUST_USE struct err engine_stall_lane(struct engine *engine, struct lane *lane, struct diag *diag);
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * lane: a partition that this process has been given for a handler.
+ *
+ *     OPEN ------ revoked -----> DRAINING --- nothing is called, nothing waits for a commit ---.
+ *       |                            |                                                         v
+ *       '---------- lost ------------'----------> GONE --- no commit holds anything of it --> freed
+ *
+ * DRAINING begins no calls; those under way are waited for, and what they brought is committed.
+ * GONE has dropped everything but what a commit holds.
+ *
+ * Owners: the engine owns lanes, a lane its deliveries. One thread; a commit reads its offset.
+ */
+#ifndef HEADRACE_FLOW_DELIVERY_LANE_H
+#define HEADRACE_FLOW_DELIVERY_LANE_H
+
+#include "flow/delivery/delivery.h"
+#include "flow/delivery/progress.h"
+
+enum lane_state { LANE_OPEN, LANE_DRAINING, LANE_GONE };
+
+struct lane {
+    struct list link;  /* in the engine's list */
+    const char *topic; /* the flow's */
+    int32_t partition;
+    enum lane_state state;
+    uint64_t id; /* of all lanes that this engine ever had */
+    struct progress progress;
+    struct list deliveries; /* all, by their lane_link, in the order of offsets */
+    uint32_t sealed_count;  /* deliveries in the commit that is written */
+    bool is_in_commit;      /* its offset is in the commit that is written */
+    int64_t committed;      /* what was committed last, -1: nothing ever */
+    struct timer stall;     /* until it is read again */
+    bool is_stalled;        /* paused, as its next record found no room in memory */
+};
+
+/* ERR_NO_MEMORY. topic is borrowed. */
+MUST_USE struct err lane_create(const char *topic, int32_t partition, uint64_t id,
+                                struct lane **out);
+
+/* It holds no deliveries any more. NULL is taken and ignored. */
+void lane_destroy(struct lane *lane);
+
+/* Whether a commit would move its offset. */
+bool lane_is_behind(const struct lane *lane);
+
+#endif

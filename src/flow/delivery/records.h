@@ -1,0 +1,49 @@
+/*
+ * records: what a delivery leaves behind in the log: emitted events and dead letters.
+ *
+ * An emitted event's id is made of its source event's source and id, the handler and its place
+ * among the answer's events: so it is the same however often the handler was called. causationid
+ * names the event that it comes from, correlationid the first one of its chain.
+ *
+ * A dead letter is its record as it was, with these headers put behind its own:
+ *
+ *     __dlq.errors.topic, .partition, .offset   where it was read
+ *     __dlq.errors.group, .handler              who could not handle it
+ *     __dlq.errors.class                        what kind of failure, one word
+ *     __dlq.errors.message                      the last failure in words
+ *     __dlq.errors.delivery.count               calls that were made
+ *     __dlq.errors.time                         when it was given up, RFC 3339
+ */
+#ifndef HEADRACE_FLOW_DELIVERY_RECORDS_H
+#define HEADRACE_FLOW_DELIVERY_RECORDS_H
+
+#include "flow/cloudevent.h"
+#include "flow/delivery/delivery.h"
+#include "os/os_clock.h"
+
+#define DEAD_LETTER_PREFIX "__dlq.errors."
+
+/* Who writes them. All borrowed. */
+struct records {
+    const struct flow *flow;
+    const struct flow_handler *handler;
+    const char *group; /* <flow>.<handler> */
+    const char *dead_letter_topic;
+    const struct os_clock *clock;
+    struct json_reader *json;
+};
+
+/*
+ * Adds the answer's events to the delivery's outputs: all or none. ERR_INVALID: one of them may not
+ * be emitted, or lacks its key; diag says which. ERR_NO_MEMORY, ERR_LIMIT (the arena is full).
+ */
+MUST_USE struct err records_emit(const struct records *records, struct delivery *delivery,
+                                 const struct cloudevent *events, size_t count, struct arena *arena,
+                                 struct diag *diag);
+
+/* Makes the delivery's dead letter its only output. Errors but ERR_INVALID as records_emit. */
+MUST_USE struct err records_dead_letter(const struct records *records, struct delivery *delivery,
+                                        const char *fault, const char *message,
+                                        struct arena *arena);
+
+#endif
