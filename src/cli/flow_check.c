@@ -28,7 +28,7 @@ static struct err run(struct session *session)
                                           "WAY",     "EMITS", "DEAD LETTERS"};
     struct flow *flow;
     struct table table;
-    TRY(flow_file_load(session, session->words[0], &flow));
+    TRY(flow_file_load(session, session->words[0], true, &flow));
     table_init(&table, session, columns, sizeof columns / sizeof columns[0]);
     for (size_t i = 0; i < flow->handlers.count; i++) {
         const struct flow_handler *handler = flow_handler_at(flow, i);

@@ -35,9 +35,11 @@ static void tell(const char *path, const struct flow_problem *problem)
                       kind, problem->text);
 }
 
-struct err flow_file_load(struct session *session, const char *path, struct flow **flow)
+struct err flow_file_load(struct session *session, const char *path, bool may_lack,
+                          struct flow **flow)
 {
-    const struct flow_source source = {.variable = variable, .file = read_secret, .may_lack = true};
+    const struct flow_source source = {
+        .variable = variable, .file = read_secret, .may_lack = may_lack};
     struct span text;
     TRY(diag_wrap(&session->diag, text_file_read(&session->arena, path, &text, &session->diag),
                   "%s", path));

@@ -31,7 +31,7 @@ static struct err run(struct session *session)
 {
     const struct graph *graph = (const struct graph *)session;
     struct flow *flow;
-    TRY(flow_file_load(session, session->words[0], &flow));
+    TRY(flow_file_load(session, session->words[0], true, &flow));
     if (graph->is_mermaid)
         TRY(flow_write_mermaid(flow, &session->arena, &session->out));
     else

@@ -24,6 +24,7 @@ const struct command *const commands[] = {
     &cluster_health_command,
     &flow_check_command,
     &flow_graph_command,
+    &flow_run_command,
     &flow_schema_command,
     &config_check_command,
     &config_list_command,

@@ -195,6 +195,7 @@ struct client_receiver_ops {
     struct err (*offsets_commit)(struct client *client, const struct client_offset *offsets,
                                  size_t count, struct diag *diag);
     void (*wake_by)(struct client *client, int fd);
+    int32_t (*generation)(struct client *client);
 };
 
 struct client_ops {
@@ -441,6 +442,12 @@ MUST_USE static inline struct err client_offsets_commit(struct client *client,
                                                         size_t count, struct diag *diag)
 {
     return client->ops->receiver.offsets_commit(client, offsets, count, diag);
+}
+
+/* The generation of the member's group, as it knows it; -1: it is no member now. */
+static inline int32_t client_generation(struct client *client)
+{
+    return client->ops->receiver.generation(client);
 }
 
 /* From now on 8 bytes are written to the descriptor (an eventfd) when something may be there to be

@@ -300,6 +300,7 @@ const struct client_ops client_kafka = {
     .receiver.committed = kafka_committed,
     .receiver.offsets_commit = kafka_offsets_commit,
     .receiver.wake_by = kafka_wake_by,
+    .receiver.generation = kafka_generation,
     .sender.begin = kafka_begin,
     .sender.offsets_add = kafka_offsets_add,
     .sender.end = kafka_end,

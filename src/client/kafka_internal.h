@@ -116,6 +116,7 @@ struct err kafka_committed(struct client *client, struct client_offset *offsets,
 struct err kafka_offsets_commit(struct client *client, const struct client_offset *offsets,
                                 size_t count, struct diag *diag);
 void kafka_wake_by(struct client *client, int fd);
+int32_t kafka_generation(struct client *client);
 struct err kafka_begin(struct client *client, struct diag *diag);
 struct err kafka_offsets_add(struct client *client, struct client *receiver,
                              const struct client_offset *offsets, size_t count, struct diag *diag);

@@ -222,6 +222,17 @@ struct err kafka_offsets_commit(struct client *client, const struct client_offse
     return code == RD_KAFKA_RESP_ERR_NO_ERROR ? ERR_NONE : kafka_fail(code, NULL, diag);
 }
 
+int32_t kafka_generation(struct client *client)
+{
+    rd_kafka_consumer_group_metadata_t *group =
+        rd_kafka_consumer_group_metadata(kafka_of(client)->handle);
+    if (group == NULL)
+        return -1;
+    int32_t generation = rd_kafka_consumer_group_metadata_generation_id(group);
+    rd_kafka_consumer_group_metadata_destroy(group);
+    return generation;
+}
+
 void kafka_wake_by(struct client *client, int fd)
 {
     static const uint64_t one = 1;

@@ -375,6 +375,7 @@ static const struct client_ops memory_ops = {
     .receiver.committed = memory_committed_ask,
     .receiver.offsets_commit = memory_offsets_commit,
     .receiver.wake_by = memory_wake_by,
+    .receiver.generation = memory_generation,
     .sender.begin = memory_begin,
     .sender.offsets_add = memory_offsets_add,
     .sender.end = memory_end,

@@ -326,3 +326,9 @@ struct err memory_offsets_commit(struct client *client, const struct client_offs
         TRY(memory_set_committed(memory->cluster, member->group, &offsets[i]));
     return ERR_NONE;
 }
+
+int32_t memory_generation(struct client *client)
+{
+    const struct memory_membership *member = &memory_of(client)->member;
+    return member->group == NULL ? -1 : member->generation;
+}

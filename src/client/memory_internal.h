@@ -185,6 +185,7 @@ struct err memory_committed_ask(struct client *client, struct client_offset *off
                                 struct arena *arena, struct diag *diag);
 struct err memory_offsets_commit(struct client *client, const struct client_offset *offsets,
                                  size_t count, struct diag *diag);
+int32_t memory_generation(struct client *client);
 struct err memory_begin(struct client *client, struct diag *diag);
 struct err memory_offsets_add(struct client *client, struct client *receiver,
                               const struct client_offset *offsets, size_t count, struct diag *diag);

@@ -47,6 +47,7 @@ struct flow_event {
     struct flow_value name;
     struct flow_value topic;
     struct flow_value key; /* the field of its data that is the record's key */
+    struct flow_value partitions; /* of its topic, when it is made */
 };
 
 struct flow_retry {
@@ -109,6 +110,8 @@ struct flow_way {
     struct flow_batch *batch;
 };
 
+enum flow_guarantee { FLOW_EXACTLY_ONCE, FLOW_AT_LEAST_ONCE };
+
 enum flow_order { FLOW_ORDER_KEY, FLOW_ORDER_PARTITION, FLOW_ORDER_NONE };
 
 struct flow_handler {
@@ -117,7 +120,8 @@ struct flow_handler {
     struct flow_value where;  /* an SQL expression over the event */
     struct flow_way way;
     struct flow_list emits;  /* names of events */
-    struct flow_value order; /* enum flow_order */
+    struct flow_value order;     /* enum flow_order */
+    struct flow_value guarantee; /* enum flow_guarantee */
     struct flow_value concurrency;
     struct flow_in_flight *in_flight;
     struct flow_value rate;   /* a minute */

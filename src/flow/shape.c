@@ -12,6 +12,7 @@
 #define EVENTS_MAX 1000000
 #define BYTES_MAX ((int64_t)1 << 34)
 #define RATE_MAX 100000000
+#define PARTITIONS_MAX 100000
 
 #define AT(type, member) .offset = offsetof(struct type, member)
 
@@ -25,6 +26,12 @@ static const struct shape_field event_fields[] = {
      .kind = SHAPE_NAME,
      AT(flow_event, key),
      .doc = "The field of its data that becomes the record's key, and with it its order."},
+    {.name = "partitions",
+     .kind = SHAPE_COUNT,
+     AT(flow_event, partitions),
+     .min = 1,
+     .max = PARTITIONS_MAX,
+     .doc = "How many its topic gets when it is made, instead of the server's default."},
 };
 
 static const struct shape shape_event = {
@@ -261,6 +268,13 @@ static const struct shape_field handler_fields[] = {
      .preset = "key",
      .choices = "key|partition|none",
      .doc = "What is handled one after the other."},
+    {.name = "guarantee",
+     .kind = SHAPE_CHOICE,
+     AT(flow_handler, guarantee),
+     .preset = "exactly-once",
+     .choices = "exactly-once|at-least-once",
+     .doc = "Whether what it emits and its place are one transaction, or each is written as soon "
+            "as it can be."},
     {.name = "concurrency",
      .kind = SHAPE_COUNT,
      AT(flow_handler, concurrency),

@@ -36,6 +36,7 @@ static struct engine_rule rule_of(const struct flow *flow, const struct flow_han
         .in_flight_size = (size_t)(in_flight == NULL ? flow_preset_number(&shape_in_flight, "bytes")
                                                      : in_flight->bytes.number),
         .timeout_ms = timeout_of(flow, handler),
+        .commit_wait_ms = handler->guarantee.number == FLOW_EXACTLY_ONCE ? COMMIT_WAIT_MS : 0,
         .drain_ms = flow->drain.number,
         .from = handler->from.number,
         .retry = retry_rule_of(flow, handler),

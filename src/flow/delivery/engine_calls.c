@@ -176,6 +176,7 @@ static void call_handler(struct engine *engine, struct delivery *delivery,
     delivery->engine = engine;
     call->delivery = delivery;
     call->begun_ms = engine->wheel.now_ms;
+    call->generation = delivery->lane->generation;
     engine->load.called_count++;
     timer_init(&call->timer, time_out);
     wheel_set(&engine->wheel, &call->timer, engine->wheel.now_ms + engine->rule.timeout_ms);

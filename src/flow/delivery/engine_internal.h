@@ -11,7 +11,7 @@
 #define ENGINE_MAGIC 0x656e676e /* "engn" */
 
 /* A commit is built when it would hold so much, or its first delivery has waited so long: a commit
- * costs 2 ms of processor time, whatever it holds. */
+ * costs 2 ms of processor time, whatever it holds. At least once, nothing waits. */
 #define COMMIT_EVENT_COUNT_MAX 10000
 #define COMMIT_OUTPUT_SIZE (1024 * 1024)
 #define COMMIT_WAIT_MS 20
@@ -46,6 +46,7 @@ struct engine_rule {
     size_t in_flight_count;
     size_t in_flight_size;
     int64_t timeout_ms;
+    int64_t commit_wait_ms;
     int64_t drain_ms;
     int64_t from;
     struct retry_rule retry;

@@ -61,6 +61,7 @@ static struct err open_lane(struct engine *engine, struct client_offset *place, 
     TRY(lane_create(place->topic, place->partition, engine->lanes.next_id++, &lane));
     list_append(&engine->lanes.all, &lane->link);
     lane->committed = place->offset;
+    lane->generation = client_generation(engine->settings.receiver);
     if (place->offset < 0)
         TRY(find_start(engine, lane, &place->offset, diag));
     struct progress_place where = {engine->settings.cluster, lane->topic, lane->partition};

@@ -23,6 +23,7 @@ struct lane {
     const char *topic; /* the flow's */
     int32_t partition;
     enum lane_state state;
+    int32_t generation; /* of the group, when it was given */
     uint64_t id; /* of all lanes that this engine ever had */
     struct progress progress;
     struct list deliveries; /* all, by their lane_link, in the order of offsets */

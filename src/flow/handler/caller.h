@@ -24,6 +24,7 @@ struct call {
     struct timer timer; /* its time is over */
     struct circuit_pass pass;
     int64_t begun_ms;
+    int32_t generation; /* of the group, when the partition was given to this process */
     void *place; /* the caller's */
 };
 
@@ -44,6 +45,9 @@ struct answer {
     char message[ANSWER_MESSAGE_SIZE];
 };
 
+/* The longest fault. */
+#define ANSWER_FAULT_SIZE 16
+
 struct caller {
     const struct caller_ops *ops;
 };
@@ -53,6 +57,7 @@ struct caller_ops {
                         struct diag *diag);
     void (*cancel)(struct caller *caller, struct call *call);
     bool (*next)(struct caller *caller, struct answer *answer);
+    void (*wait)(struct caller *caller, int fd, int64_t timeout_ms);
     void (*destroy)(struct caller *caller);
 };
 
@@ -74,6 +79,13 @@ static inline void caller_cancel(struct caller *caller, struct call *call)
 static inline bool caller_next(struct caller *caller, struct answer *answer)
 {
     return caller->ops->next(caller, answer);
+}
+
+/* Waits until an answer may have come, the descriptor can be read, or the time is over (-1: never).
+ * It may return earlier. */
+static inline void caller_wait(struct caller *caller, int fd, int64_t timeout_ms)
+{
+    caller->ops->wait(caller, fd, timeout_ms);
 }
 
 /* Ends it; no call is under way. NULL is taken and ignored. */

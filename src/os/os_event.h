@@ -1,0 +1,20 @@
+/*
+ * os_event: a descriptor that becomes readable when it is set, for those who wait for other
+ * descriptors, too. Real also in the simulator, where nobody waits.
+ */
+#ifndef HEADRACE_OS_OS_EVENT_H
+#define HEADRACE_OS_OS_EVENT_H
+
+#include "base/err.h"
+
+/* ERR_LIMIT (descriptors). The caller closes it. */
+MUST_USE struct err os_event_open(int *event);
+void os_event_close(int event);
+
+/* Any thread. */
+void os_event_set(int event);
+
+/* It is not readable until it is set again. */
+void os_event_clear(int event);
+
+#endif
