@@ -93,6 +93,7 @@ protocol: build deps-interop ## The codec against Apache Kafka's own definitions
 interop: build deps-interop ## Real clients in six languages, writes docs/clients.md; Kafka beside us
 	@python3 tests/interop/run.py --server headrace --binary $(B)/headrace
 	@python3 tests/interop/differential.py --binary $(B)/headrace
+	@python3 tests/flow/deliver.py --binary $(B)/headrace --engine kafka
 
 docs: build ## Write docs/reference from the binary
 	@tools/configs.py $(B)/headrace

@@ -97,10 +97,9 @@ static void say(void *self, enum flow_log_level level, const char *handler, cons
     char now[64];
     buf_init(&line, LOG_LINE_SIZE_MAX);
     print_now(now, sizeof now);
-    struct err err = run->is_log_json
-                         ? write_json(run, level, handler, text, &line)
-                         : buf_print(&line, "%.12s %-5s %s: %s\n", now + 11, level_names[level],
-                                     handler, text);
+    struct err err = run->is_log_json ? write_json(run, level, handler, text, &line)
+                                      : buf_print(&line, "%.12s %-5s %s: %s\n", now + 11,
+                                                  level_names[level], handler, text);
     os_mutex_lock(&run->log_lock);
     if (!err_failed(err))
         (void)fwrite(line.data, 1, line.size, stderr);
@@ -163,27 +162,40 @@ static struct err start_workers(struct flow_run *run, const char *cluster)
             .property_count = session->property_count,
             .log = &run->log,
         };
-        TRY(diag_wrap(&session->diag, flow_worker_start(&settings, &run->workers[i]),
-                      "starting %s", settings.handler->name.text));
+        TRY(diag_wrap(&session->diag, flow_worker_start(&settings, &run->workers[i]), "starting %s",
+                      settings.handler->name.text));
         run->worker_count++;
     }
     return ERR_NONE;
 }
 
-/* Ways that a handler can be called and this build cannot. */
+/* What the handler asks for and this version does not do; NULL: nothing. */
+static const char *find_missing(const struct flow_handler *handler)
+{
+    const struct {
+        bool is_asked;
+        const char *name;
+    } missing[] = {
+        {handler->way.exec.text != NULL, "exec"},
+        {handler->way.library.text != NULL, "library"},
+        {handler->where.text != NULL, "where"},
+        {handler->inbox.text != NULL, "inbox"},
+        {handler->way.batch != NULL, "batch"},
+        {handler->dead_letter != NULL && handler->dead_letter->hold_key.number != 0, "hold-key"},
+    };
+    for (size_t i = 0; i < sizeof missing / sizeof missing[0]; i++) {
+        if (missing[i].is_asked)
+            return missing[i].name;
+    }
+    return NULL;
+}
+
+/* Better no flow than one that leaves out what was asked for. */
 static struct err check_ways(struct flow_run *run)
 {
     for (size_t i = 0; i < run->flow->handlers.count; i++) {
         const struct flow_handler *handler = flow_handler_at(run->flow, i);
-        const char *missing = handler->way.exec.text != NULL      ? "exec"
-                              : handler->way.library.text != NULL ? "library"
-                              : handler->where.text != NULL       ? "where"
-                              : handler->inbox.text != NULL       ? "inbox"
-                              : handler->way.batch != NULL        ? "batch"
-                              : handler->dead_letter != NULL &&
-                                      handler->dead_letter->hold_key.number != 0
-                                  ? "hold-key"
-                                  : NULL;
+        const char *missing = find_missing(handler);
         if (missing != NULL)
             return diag_fail(&run->session.diag, ERR_UNSUPPORTED,
                              "handler %s: %s cannot be run yet", handler->name.text, missing);
@@ -212,7 +224,8 @@ static struct err run_all(struct flow_run *run)
     TRY(have_topics(run));
     struct err err = start_workers(run, cluster.id);
     if (!err_failed(err)) {
-        (void)printf("flow %s running: %zu handlers\n", run->flow->name.text, run->worker_count);
+        (void)printf("flow %s running: %zu handler%s\n", run->flow->name.text, run->worker_count,
+                     run->worker_count == 1 ? "" : "s");
         (void)fflush(stdout);
         wait_for_end(&signals);
     }

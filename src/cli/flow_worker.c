@@ -99,6 +99,7 @@ static struct err open_receiver(struct flow_worker *worker, struct diag *diag)
         {"isolation.level", "read_committed"},
         {"partition.assignment.strategy", "cooperative-sticky"},
         {"session.timeout.ms", "10000"},
+        {"heartbeat.interval.ms", "500"}, /* by its answer a member learns that others come or go */
         {"queued.max.messages.kbytes", "16384"},
         {"group.instance.id", worker->settings.handler->instance.text},
     };
@@ -111,11 +112,9 @@ static struct err open_receiver(struct flow_worker *worker, struct diag *diag)
 static struct err open_sender(struct flow_worker *worker, struct diag *diag)
 {
     const struct client_property own[] = {
-        {"client.id", worker->group},
-        {"enable.idempotence", "true"},
+        {"client.id", worker->group},        {"enable.idempotence", "true"},
         {"message.max.bytes", "100000000"}, /* the topic's limit counts */
-        {"transaction.timeout.ms", "10000"},
-        {"transactional.id", worker->transactional_id},
+        {"transaction.timeout.ms", "10000"}, {"transactional.id", worker->transactional_id},
     };
     bool is_once = worker->settings.handler->guarantee.number == FLOW_EXACTLY_ONCE;
     size_t count = sizeof own / sizeof own[0] - (is_once ? 0 : 2);
@@ -257,8 +256,7 @@ static struct err deliver(struct flow_worker *worker, struct diag *diag)
         TRY(receive_some(worker, &is_more, diag));
         TRY(engine_step(worker->engine, diag));
         TRY(exchange_commits(worker));
-        caller_wait(worker->caller, worker->event,
-                    is_more ? 0 : engine_wait_ms(worker->engine));
+        caller_wait(worker->caller, worker->event, is_more ? 0 : engine_wait_ms(worker->engine));
     }
     return ERR_NONE;
 }
@@ -266,7 +264,7 @@ static struct err deliver(struct flow_worker *worker, struct diag *diag)
 static struct err open_all(struct flow_worker *worker, struct diag *diag)
 {
     const struct os *os = worker->settings.os;
-    TRY(http_caller_create(worker->settings.handler, &worker->caller));
+    TRY(http_caller_create(worker->settings.handler, os->clock, &worker->caller));
     TRY(open_receiver(worker, diag));
     const struct engine_settings settings = {.flow = worker->settings.flow,
                                              .handler = worker->settings.handler,

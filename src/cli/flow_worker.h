@@ -21,7 +21,7 @@ struct flow_worker_settings {
     const struct os *os;
     const struct flow *flow;
     const struct flow_handler *handler;
-    const char *cluster; /* its id */
+    const char *cluster;                      /* its id */
     const struct client_property *properties; /* bootstrap.servers, security */
     size_t property_count;
     const struct flow_log *log;

@@ -46,7 +46,7 @@ struct flow_map {
 struct flow_event {
     struct flow_value name;
     struct flow_value topic;
-    struct flow_value key; /* the field of its data that is the record's key */
+    struct flow_value key;        /* the field of its data that is the record's key */
     struct flow_value partitions; /* of its topic, when it is made */
 };
 
@@ -119,7 +119,7 @@ struct flow_handler {
     struct flow_list handles; /* names of events */
     struct flow_value where;  /* an SQL expression over the event */
     struct flow_way way;
-    struct flow_list emits;  /* names of events */
+    struct flow_list emits;      /* names of events */
     struct flow_value order;     /* enum flow_order */
     struct flow_value guarantee; /* enum flow_guarantee */
     struct flow_value concurrency;

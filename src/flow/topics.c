@@ -79,8 +79,8 @@ struct err flow_topics_plan(const struct flow *flow, struct client *client, stru
     struct client_cluster cluster;
     struct flow_topics topics = {0};
     TRY(client_cluster(client, NULL, arena, &cluster, diag));
-    topics.items = arena_alloc_array(arena, flow->events.count + flow->handlers.count,
-                                     sizeof *topics.items);
+    topics.items =
+        arena_alloc_array(arena, flow->events.count + flow->handlers.count, sizeof *topics.items);
     if (topics.items == NULL)
         return err_make(ERR_NO_MEMORY);
     add_events(flow, &cluster, &topics);

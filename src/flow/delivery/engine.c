@@ -311,6 +311,8 @@ int64_t engine_wait_ms(const struct engine *engine)
     int64_t now_ms = engine_now_ms(engine);
     const struct engine_lanes *lanes = &engine->lanes;
     int64_t due_ms = -1;
+    if (engine_is_drained(engine))
+        return 0;
     if (lanes->arrival.places != NULL)
         due_ms = lanes->arrival.due_ms;
     if (lanes->is_revoking || engine->is_draining)

@@ -96,7 +96,8 @@ static void pause_delivery(struct engine *engine, struct delivery *delivery, int
     delivery_move(delivery, DELIVERY_PAUSING);
     delivery->engine = engine;
     timer_init(&delivery->timer, pause_over);
-    wheel_set(&engine->wheel, &delivery->timer, engine->wheel.now_ms + pause_ms);
+    /* From now, not from when this step began; and a started millisecond does not count. */
+    wheel_set(&engine->wheel, &delivery->timer, engine_now_ms(engine) + 1 + pause_ms);
 }
 
 static void pause_over(struct timer *timer)

@@ -68,7 +68,8 @@ int64_t engine_commit_wait_ms(const struct engine *engine)
     else if (engine->writing.are_offsets_due || is_lane_waiting(engine))
         due_ms = now_ms;
     else if (!list_is_empty(&engine->finished))
-        due_ms = is_enough(engine) ? now_ms : engine->load.finished_since_ms + engine->rule.commit_wait_ms;
+        due_ms = is_enough(engine) ? now_ms
+                                   : engine->load.finished_since_ms + engine->rule.commit_wait_ms;
     if (due_ms < 0)
         return -1;
     if (due_ms < engine->writing.not_before_ms)

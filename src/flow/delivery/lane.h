@@ -24,7 +24,7 @@ struct lane {
     int32_t partition;
     enum lane_state state;
     int32_t generation; /* of the group, when it was given */
-    uint64_t id; /* of all lanes that this engine ever had */
+    uint64_t id;        /* of all lanes that this engine ever had */
     struct progress progress;
     struct list deliveries; /* all, by their lane_link, in the order of offsets */
     uint32_t sealed_count;  /* deliveries in the commit that is written */

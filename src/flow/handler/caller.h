@@ -25,7 +25,7 @@ struct call {
     struct circuit_pass pass;
     int64_t begun_ms;
     int32_t generation; /* of the group, when the partition was given to this process */
-    void *place; /* the caller's */
+    void *place;        /* the caller's */
 };
 
 enum answer_kind {

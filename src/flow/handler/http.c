@@ -9,8 +9,7 @@
 
 struct err http_init(void)
 {
-    return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? ERR_NONE
-                                                             : err_make(ERR_NO_MEMORY);
+    return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? ERR_NONE : err_make(ERR_NO_MEMORY);
 }
 
 void http_deinit(void)
@@ -53,14 +52,14 @@ static bool set_options(const struct http_caller *http, struct http_exchange *ex
     is_fine = is_fine && http_response_listen(&exchange->response, easy);
     if (way->bearer.text != NULL) {
         is_fine = is_fine && curl_easy_setopt(easy, CURLOPT_HTTPAUTH, CURLAUTH_BEARER) == CURLE_OK;
-        is_fine = is_fine &&
-                  curl_easy_setopt(easy, CURLOPT_XOAUTH2_BEARER, way->bearer.text) == CURLE_OK;
+        is_fine =
+            is_fine && curl_easy_setopt(easy, CURLOPT_XOAUTH2_BEARER, way->bearer.text) == CURLE_OK;
     }
     if (tls != NULL && tls->ca.text != NULL)
         is_fine = is_fine && curl_easy_setopt(easy, CURLOPT_CAINFO, tls->ca.text) == CURLE_OK;
     if (tls != NULL && tls->certificate.text != NULL) {
-        is_fine = is_fine &&
-                  curl_easy_setopt(easy, CURLOPT_SSLCERT, tls->certificate.text) == CURLE_OK;
+        is_fine =
+            is_fine && curl_easy_setopt(easy, CURLOPT_SSLCERT, tls->certificate.text) == CURLE_OK;
         is_fine = is_fine && curl_easy_setopt(easy, CURLOPT_SSLKEY, tls->key.text) == CURLE_OK;
     }
     return is_fine;
@@ -258,8 +257,7 @@ static void cancel(struct caller *caller, struct call *call)
 /* --- answers ------------------------------------------------------------------------------ */
 
 /* What it means that libcurl has failed. */
-static void read_failure(const struct http_exchange *exchange, CURLcode code,
-                         struct answer *answer)
+static void read_failure(const struct http_exchange *exchange, CURLcode code, struct answer *answer)
 {
     const char *words = exchange->words[0] != '\0' ? exchange->words : curl_easy_strerror(code);
     answer->kind = ANSWER_RETRY;
@@ -315,8 +313,8 @@ static void wait_for_answer(struct caller *caller, int fd, int64_t timeout_ms)
     struct http_caller *http = http_of(caller);
     struct curl_waitfd extra = {.fd = fd, .events = CURL_WAIT_POLLIN};
     int count;
-    int limited_ms = timeout_ms < 0 || timeout_ms > HTTP_WAIT_MS_MAX ? HTTP_WAIT_MS_MAX
-                                                                     : (int)timeout_ms;
+    int limited_ms =
+        timeout_ms < 0 || timeout_ms > HTTP_WAIT_MS_MAX ? HTTP_WAIT_MS_MAX : (int)timeout_ms;
     (void)curl_multi_poll(http->multi, &extra, fd < 0 ? 0 : 1, limited_ms, &count);
 }
 
@@ -345,7 +343,8 @@ static const struct caller_ops http_ops = {
     .destroy = destroy,
 };
 
-struct err http_caller_create(const struct flow_handler *handler, struct caller **out)
+struct err http_caller_create(const struct flow_handler *handler, const struct os_clock *clock,
+                              struct caller **out)
 {
     struct http_caller *http = calloc(1, sizeof *http);
     if (http == NULL)
@@ -353,12 +352,13 @@ struct err http_caller_create(const struct flow_handler *handler, struct caller 
     http->caller.ops = &http_ops;
     http->magic = HTTP_MAGIC;
     http->handler = handler;
+    http->clock = clock;
     list_init(&http->idle);
     list_init(&http->busy);
     arena_init(&http->arena, HTTP_ARENA_SIZE_MAX);
     http->multi = curl_multi_init();
-    struct err err = http->multi == NULL ? err_make(ERR_NO_MEMORY)
-                                         : json_reader_create(&http->json);
+    struct err err =
+        http->multi == NULL ? err_make(ERR_NO_MEMORY) : json_reader_create(&http->json);
     /* As many connections are kept as calls may be under way. */
     if (!err_failed(err) && curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS,
                                               (long)handler->concurrency.number) != CURLM_OK)

@@ -17,6 +17,7 @@
 #define HEADRACE_FLOW_HANDLER_HTTP_H
 
 #include "flow/handler/caller.h"
+#include "os/os_clock.h"
 
 /* A response's body; a longer one fails the call. */
 #define HTTP_RESPONSE_SIZE_MAX ((size_t)16 * 1024 * 1024)
@@ -28,7 +29,8 @@
 MUST_USE struct err http_init(void);
 void http_deinit(void);
 
-/* handler is borrowed and outlives the caller. ERR_NO_MEMORY. */
-MUST_USE struct err http_caller_create(const struct flow_handler *handler, struct caller **out);
+/* handler and clock are borrowed and outlive the caller. ERR_NO_MEMORY. */
+MUST_USE struct err http_caller_create(const struct flow_handler *handler,
+                                       const struct os_clock *clock, struct caller **out);
 
 #endif

@@ -43,6 +43,7 @@ struct http_caller {
     struct caller caller; /* first: the vtable's functions get a pointer to it */
     uint32_t magic;
     const struct flow_handler *handler;
+    const struct os_clock *clock;
     CURLM *multi;
     struct list idle;
     struct list busy;

@@ -243,7 +243,7 @@ static struct err read_events(struct http_caller *http, const struct http_respon
 /* --- failures ----------------------------------------------------------------------------- */
 
 /* Retry-After (RFC 9110, 10.2.3): seconds, or a date. 0: there is none. */
-static int64_t retry_after_ms(const struct http_response *response)
+static int64_t retry_after_ms(const struct http_response *response, int64_t now_ms)
 {
     struct span value = find_field(response, "retry-after");
     if (value.size == 0)
@@ -253,7 +253,7 @@ static int64_t retry_after_ms(const struct http_response *response)
     long long seconds = strtoll(text, &end, 10);
     if (*end != '\0') {
         time_t date = curl_getdate(text, NULL);
-        seconds = date < 0 ? 0 : (long long)(date - time(NULL));
+        seconds = date < 0 ? 0 : (long long)date - now_ms / 1000;
     }
     if (seconds <= 0)
         return 0;
@@ -277,7 +277,7 @@ static void read_status(struct http_caller *http, const struct http_response *re
     bool is_rejected =
         status >= 400 && status < 500 && status != 408 && status != 425 && status != 429;
     answer->kind = is_rejected ? ANSWER_REJECTED : ANSWER_RETRY;
-    answer->retry_after_ms = is_rejected ? 0 : retry_after_ms(response);
+    answer->retry_after_ms = is_rejected ? 0 : retry_after_ms(response, clock_wall_ms(http->clock));
     (void)snprintf(http->fault, sizeof http->fault, "http-%ld", status);
     answer->fault = http->fault;
     excerpt(response, words);

@@ -1,0 +1,278 @@
+#!/usr/bin/env python3
+"""Events on their way to HTTP handlers, as processes of a flow on a real engine deliver them.
+
+    deliver.py [--binary FILE] [--engine headrace|kafka] [TEST...]
+"""
+
+import collections
+import json
+import threading
+import time
+
+import place
+from place import answer, echo
+
+
+def many(count, keys=20):
+    return [(f"k{i % keys}", {"key": f"k{i % keys}", "n": i}) for i in range(count)]
+
+
+class Calls(place.FlowCase):
+    """What a handler is called with, and what its answers mean."""
+
+    def test_plain_record_is_wrapped_and_its_answer_emitted(self):
+        endpoint = self.endpoint()
+        self.start(self.write([f"call: {endpoint.url}reserve", "emits: done"]))
+        self.send([("a", {"n": 1})])
+        result = self.wait_results(1)[0]
+        request = endpoint.requests[0]
+        self.assertEqual(request.path, "/reserve")
+        self.assertEqual(request.data(), {"n": 1})
+        topic, partition, offset = request.at()
+        self.assertEqual(topic, self.topic("things"))
+        self.assertEqual(request.headers["ce-specversion"], "1.0")
+        self.assertEqual(request.headers["ce-type"], "made")
+        self.assertEqual(request.headers["ce-source"], "/" + topic)
+        self.assertEqual(request.headers["ce-id"], f"{topic}-{partition}-{offset}")
+        self.assertEqual(request.headers["content-type"], "application/json")
+        self.assertEqual(request.headers["headrace-attempt"], "1")
+        self.assertGreater(int(request.headers["headrace-generation"]), 0)
+        headers = self.headers(result)
+        self.assertEqual((result["key"], json.loads(result["value"])), ("a", {"n": 1}))
+        self.assertEqual(headers["ce_type"], "done")
+        self.assertEqual(headers["ce_source"], f"/{self.name}/h")
+        self.assertEqual(headers["ce_causationid"], request.headers["ce-id"])
+
+    def test_answers_hold_no_event_one_or_a_batch(self):
+        batch = json.dumps([{"specversion": "1.0", "id": "x", "source": "/y", "type": kind,
+                             "data": {"n": n}} for kind, n in (("done", 1), ("other", 2))]).encode()
+        answers = {
+            "none": answer(204),
+            "binary": answer(200, b'{"n":3}', ce_type="other", ce_id="x", ce_source="/y",
+                             ce_specversion="1.0", ce_note="%C3%A9 %25",
+                             content_type="application/json"),
+            "structured": answer(200, json.dumps(
+                {"specversion": "1.0", "id": "x", "source": "/y", "type": "done",
+                 "data": {"n": 4}}).encode(), content_type="application/cloudevents+json"),
+            "batch": answer(202, batch, content_type="application/cloudevents-batch+json"),
+            "undeclared": answer(200, b"{}", ce_type="secret", ce_id="x", ce_source="/y",
+                                 ce_specversion="1.0"),
+            "broken": answer(200, b"[1", content_type="application/cloudevents+json"),
+            "ambiguous": answer(200, b"{}", content_type="application/json"),
+        }
+        endpoint = self.endpoint(lambda request: answers[request.data()["want"]])
+        self.start(self.write([f"call: {endpoint.url}", "emits: [done, other]"]))
+        self.send([(want, {"want": want}) for want in answers])
+        self.wait(lambda: len(self.dead()) == 3, "three dead letters")
+        self.wait(lambda: len(self.read(self.topic("others"))) == 2, "two others")
+        self.assertEqual(sorted(self.numbers(self.results())), [1, 4])
+        others = {json.loads(r["value"])["n"]: self.headers(r)
+                  for r in self.read(self.topic("others"))}
+        self.assertEqual(sorted(others), [2, 3])
+        self.assertEqual(others[3]["ce_note"], "\u00e9 %")
+        words = {json.loads(r["value"])["want"]: self.headers(r) for r in self.dead()}
+        self.assertEqual({words[want]["__dlq.errors.class"] for want in words}, {"contract"})
+        self.assertIn("emitted secret, which its emits does not name",
+                      words["undeclared"]["__dlq.errors.message"])
+        self.assertIn("no JSON object", words["broken"]["__dlq.errors.message"])
+        self.assertIn("may emit several", words["ambiguous"]["__dlq.errors.message"])
+
+    def test_structured_mode(self):
+        endpoint = self.endpoint(lambda request: answer(204))
+        self.start(self.write([f"call: {endpoint.url}", "mode: structured"]))
+        self.send([("a", {"n": 12345678901234567890123})])
+        self.wait(endpoint.count, "a call")
+        request = endpoint.requests[0]
+        self.assertTrue(request.headers["content-type"].startswith("application/cloudevents+json"))
+        event = request.data()
+        self.assertEqual(event["specversion"], "1.0")
+        self.assertEqual(event["type"], "made")
+        self.assertEqual(event["data"], {"n": 12345678901234567890123})
+
+    def test_failures_are_retried_and_rejections_are_not(self):
+        tries = collections.defaultdict(list)
+
+        def decide(request):
+            want = request.data()["want"]
+            tries[want].append(time.monotonic())
+            if want == "later" and len(tries[want]) == 1:
+                return answer(429, b"", Retry_After="2")
+            if want.isdigit() and len(tries[want]) < 3 and want not in ("400", "404", "422"):
+                return answer(int(want), b"try again")
+            if want in ("400", "404", "422"):
+                return answer(int(want), b"no such thing")
+            if want == "never":
+                return answer(500)
+            return echo(request)
+
+        endpoint = self.endpoint(decide)
+        self.start(self.write([f"call: {endpoint.url}", "emits: done",
+                               "circuit: {failures: 1000}",
+                               "retry: {attempts: 3, backoff: 20ms, max: 100ms}"]))
+        retried = ["408", "425", "429", "500", "502", "503", "504"]
+        self.send([(want, {"want": want}) for want in
+                   [*retried, "400", "404", "422", "later", "never"]])
+        self.wait_results(len(retried) + 1)
+        self.wait(lambda: len(self.dead()) == 4, "four dead letters")
+        for want in retried:
+            self.assertEqual(len(tries[want]), 3, want)
+        self.assertGreaterEqual(tries["later"][1] - tries["later"][0], 2)
+        self.assertEqual(len(tries["never"]), 3)
+        words = {json.loads(r["value"])["want"]: self.headers(r) for r in self.dead()}
+        self.assertEqual(sorted(words), ["400", "404", "422", "never"])
+        self.assertEqual(words["404"]["__dlq.errors.class"], "http-404")
+        self.assertEqual(words["404"]["__dlq.errors.message"], "HTTP status 404: no such thing")
+        self.assertEqual(words["404"]["__dlq.errors.delivery.count"], "1")
+        self.assertEqual(words["never"]["__dlq.errors.delivery.count"], "3")
+        self.assertEqual(words["never"]["__dlq.errors.topic"], self.topic("things"))
+        self.assertEqual(words["never"]["__dlq.errors.group"], f"{self.name}.h")
+
+    def test_calls_that_take_too_long_are_given_up(self):
+        release = threading.Event()
+        self.addCleanup(release.set)
+
+        def decide(request):
+            if request.data()["n"] == 0:
+                release.wait(20)
+            return echo(request)
+
+        endpoint = self.endpoint(decide)
+        self.start(self.write([f"call: {endpoint.url}", "emits: done", "timeout: 300ms",
+                               "retry: {attempts: 2, backoff: 10ms, max: 20ms}"]))
+        self.send(many(30))
+        self.wait(lambda: len(self.dead()) == 1, "a dead letter")
+        self.assertEqual(sorted(self.numbers(self.wait_results(29))), list(range(1, 30)))
+        self.assertEqual(self.headers(self.dead()[0])["__dlq.errors.class"], "timeout")
+
+    def test_outage_dead_letters_nothing(self):
+        port = place.process.free_port()
+        self.start(self.write([f"call: http://127.0.0.1:{port}/", "emits: done",
+                               "retry: {attempts: 2, backoff: 10ms, max: 50ms}",
+                               "circuit: {failures: 3, open: 500ms}"]))
+        self.send(many(50))
+        self.wait(lambda: "the circuit is open" in self.said(self.flows[0]), "an open circuit")
+        endpoint = self.endpoint(port=port)
+        self.wait_results(50)
+        self.assertEqual(self.dead(), [])
+        self.assertIn("the circuit is closed", self.said(self.flows[0]))
+        self.assertEqual(endpoint.overlaps, [])
+
+
+class Processes(place.FlowCase):
+    """Several processes, and what happens when one of them goes."""
+
+    def assert_in_order(self, results):
+        """Of each key, its results in the order of its events."""
+        last = {}
+        for record in results:
+            number = json.loads(record["value"])["n"]
+            self.assertGreater(number, last.get(record["key"], -1))
+            last[record["key"]] = number
+
+    def slow(self, request):
+        time.sleep(0.02)
+        return echo(request)
+
+    def test_one_key_at_a_time_in_order_and_others_in_parallel(self):
+        endpoint = self.endpoint(self.slow)
+        self.start(self.write([f"call: {endpoint.url}", "emits: done", "concurrency: 16"],
+                              partitions=1))
+        begin = time.monotonic()
+        self.send(many(400))
+        results = self.wait_results(400)
+        self.assertLess(time.monotonic() - begin, 400 * 0.02)  # one after the other
+        self.assertEqual(endpoint.overlaps, [])
+        self.assert_in_order(results)
+        self.assertLessEqual(endpoint.connections, 16)  # they are kept
+
+    def test_order_none_holds_nobody_back(self):
+        endpoint = self.endpoint(self.slow)
+        self.start(self.write([f"call: {endpoint.url}", "emits: done", "order: none"],
+                              partitions=1))
+        self.send([("same", {"key": "same", "n": i}) for i in range(100)])
+        self.wait_results(100)
+        self.assertNotEqual(endpoint.overlaps, [])
+
+    def test_processes_share_and_hand_over_without_a_second_call(self):
+        endpoint = self.endpoint(self.slow)
+        path = self.write([f"call: {endpoint.url}", "emits: done"], partitions=6)
+        first = self.start(path)
+        sent = 50
+        self.send(many(50))
+        self.wait_results(50)
+        second = self.start(path)
+
+        def generations():
+            nonlocal sent
+            self.send(many(50))
+            sent += 50
+            return len({r.headers["headrace-generation"] for r in endpoint.requests}) > 1
+
+        self.wait(generations, "calls of a second generation")
+        self.send(many(600))
+        took = self.stop(first)
+        self.assertLess(took, 5)
+        self.send(many(100))
+        results = self.wait_results(sent + 700)
+        self.assertEqual(len(results), sent + 700)
+        self.assertEqual(endpoint.count(), sent + 700)
+        self.assertEqual(endpoint.overlaps, [])
+        self.stop(second)
+
+    def test_killed_process_is_replaced_and_its_results_are_there_once(self):
+        endpoint = self.endpoint(self.slow)
+        path = self.write([f"call: {endpoint.url}", "emits: done"], partitions=3)
+        first = self.start(path)
+        second = self.start(path)
+        self.send(many(1000))
+        self.wait(lambda: endpoint.count() > 200, "calls")
+        first.kill()
+        begin = time.monotonic()
+        self.send(many(200))
+        results = self.wait_results(1200)
+        self.assertLess(time.monotonic() - begin, place.TAKE_OVER_S)
+        self.assertEqual(sorted(self.numbers(results)), sorted([*range(1000), *range(200)]))
+        self.stop(second)
+
+    def test_at_least_once_loses_nothing(self):
+        endpoint = self.endpoint()
+        path = self.write([f"call: {endpoint.url}", "emits: done", "guarantee: at-least-once"])
+        first = self.start(path)
+        self.send(many(500))
+        self.wait(lambda: endpoint.count() > 100, "calls")
+        first.kill()
+        second = self.start(path)
+        self.wait(lambda: set(self.numbers(self.results())) == set(range(500)), "all results")
+        self.stop(second)
+
+    def test_what_was_done_is_not_done_again_after_a_restart(self):
+        release = threading.Event()
+        self.addCleanup(release.set)
+
+        def decide(request):
+            if request.data()["n"] == 0 and request.headers["headrace-attempt"] == "1":
+                release.wait(20)
+            return echo(request)
+
+        endpoint = self.endpoint(decide)
+        path = self.write([f"call: {endpoint.url}", "emits: done"], partitions=1)
+        first = self.start(path)
+        self.send(many(300))
+        self.wait_results(285)  # all but those of the key that waits
+        first.kill()
+        release.set()
+        self.start(path)
+        results = self.wait_results(300)
+        self.assertEqual(sorted(self.numbers(results)), list(range(300)))
+        self.assertLessEqual(endpoint.count(), 301)
+
+    def test_stop_waits_for_calls_and_is_quick_without(self):
+        endpoint = self.endpoint(self.slow)
+        flow = self.start(self.write([f"call: {endpoint.url}", "emits: done"]))
+        self.send(many(10))
+        self.wait_results(10)
+        self.assertLess(self.stop(flow), 2)
+
+
+if __name__ == "__main__":
+    place.main(__name__)
