@@ -176,7 +176,6 @@ static const char *find_missing(const struct flow_handler *handler)
         bool is_asked;
         const char *name;
     } missing[] = {
-        {handler->way.exec.text != NULL, "exec"},
         {handler->way.library.text != NULL, "library"},
         {handler->where.text != NULL, "where"},
         {handler->inbox.text != NULL, "inbox"},

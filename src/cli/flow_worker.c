@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "flow/delivery/engine.h"
+#include "flow/handler/exec.h"
 #include "flow/handler/http.h"
 #include "os/os_event.h"
 
@@ -261,10 +262,19 @@ static struct err deliver(struct flow_worker *worker, struct diag *diag)
     return ERR_NONE;
 }
 
+static struct err create_caller(struct flow_worker *worker)
+{
+    const struct flow_handler *handler = worker->settings.handler;
+    const struct os_clock *clock = worker->settings.os->clock;
+    if (handler->way.exec.text != NULL)
+        return exec_caller_create(handler, clock, worker->settings.log, &worker->caller);
+    return http_caller_create(handler, clock, &worker->caller);
+}
+
 static struct err open_all(struct flow_worker *worker, struct diag *diag)
 {
     const struct os *os = worker->settings.os;
-    TRY(http_caller_create(worker->settings.handler, os->clock, &worker->caller));
+    TRY(create_caller(worker));
     TRY(open_receiver(worker, diag));
     const struct engine_settings settings = {.flow = worker->settings.flow,
                                              .handler = worker->settings.handler,

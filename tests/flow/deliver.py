@@ -6,6 +6,8 @@
 
 import collections
 import json
+import pathlib
+import sys
 import threading
 import time
 
@@ -156,6 +158,89 @@ class Calls(place.FlowCase):
         self.assertEqual(self.dead(), [])
         self.assertIn("the circuit is closed", self.said(self.flows[0]))
         self.assertEqual(endpoint.overlaps, [])
+
+
+CHILD = """
+import json, sys, time
+print("it begins", file=sys.stderr, flush=True)
+for line in sys.stdin:
+    event = json.loads(line)
+    data = event["data"]
+    want = data.get("want")
+    if want == "crash":
+        sys.exit(3)
+    if want == "hang":
+        time.sleep(60)
+    if want == "stray":
+        print("hello", flush=True)
+    answer = {"id": event["id"]}
+    if want == "reject":
+        answer.update(status=422, message="not so")
+    elif want == "retry" and not data.get("n"):
+        answer.update(status=503)
+    else:
+        answer["events"] = [{"specversion": "1.0", "id": "x", "source": "/y", "type": "done",
+                             "data": data}]
+    print(json.dumps(answer), flush=True)
+print("it ends", file=sys.stderr, flush=True)
+"""
+
+
+class Children(place.FlowCase):
+    """Handlers that are a child process."""
+
+    def start_child(self, *lines):
+        path = pathlib.Path(self.data) / f"{self.name}.py"
+        path.write_text(CHILD, encoding="utf-8")
+        return self.start(self.write([f"exec: {sys.executable} {path}", "emits: done",
+                                      "circuit: {failures: 1000}",
+                                      "retry: {attempts: 3, backoff: 10ms, max: 20ms}", *lines]))
+
+    def test_lines_go_there_and_back(self):
+        flow = self.start_child()
+        self.send(many(500))
+        results = self.wait_results(500)
+        self.assertEqual(sorted(self.numbers(results)), list(range(500)))
+        self.stop(flow)
+        self.assertIn("h: it begins", self.said(flow))
+        self.assertIn("h: it ends", self.said(flow))  # at the end of its input
+
+    def test_only_crashing_alone_costs_an_attempt(self):
+        flow = self.start_child("concurrency: 8")
+        self.send(many(40) + [("bad", {"want": "crash"})] + many(40, keys=7))
+        self.wait(lambda: len(self.dead()) == 1, "a dead letter")
+        self.wait_results(80)
+        words = self.headers(self.dead()[0])
+        self.assertEqual(words["__dlq.errors.class"], "crash")
+        self.assertEqual(words["__dlq.errors.message"], "its process died of it: exit code 3")
+        self.assertEqual(words["__dlq.errors.delivery.count"], "3")
+        self.assertIn("its process has ended: exit code 3", self.said(flow))
+
+    def test_child_that_hangs_is_replaced(self):
+        self.start_child("timeout: 1s", "concurrency: 4")
+        self.send(many(10) + [("bad", {"want": "hang"})] + many(10))
+        self.wait(lambda: len(self.dead()) == 1, "a dead letter")
+        self.wait_results(20)
+        self.assertEqual(self.headers(self.dead()[0])["__dlq.errors.class"], "timeout")
+
+    def test_status_and_stray_lines(self):
+        flow = self.start_child()
+        self.send([("a", {"want": "reject"}), ("b", {"want": "retry"}), ("c", {"want": "stray"})])
+        self.wait(lambda: len(self.dead()) == 2, "two dead letters")
+        self.wait_results(1)
+        words = {json.loads(r["value"])["want"]: self.headers(r) for r in self.dead()}
+        self.assertEqual(words["reject"]["__dlq.errors.message"], "not so")
+        self.assertEqual(words["reject"]["__dlq.errors.class"], "status-422")
+        self.assertEqual(words["retry"]["__dlq.errors.delivery.count"], "3")
+        self.assertIn("a line on its standard output is no answer: hello", self.said(flow))
+
+    def test_command_that_is_not_there_costs_nothing(self):
+        path = self.write(["exec: /nowhere/at-all", "emits: done",
+                           "retry: {attempts: 2, backoff: 10ms, max: 20ms}"])
+        flow = self.start(path)
+        self.send(many(5))
+        self.wait(lambda: "the circuit is open" in self.said(flow), "an open circuit")
+        self.assertEqual(self.dead(), [])
 
 
 class Processes(place.FlowCase):

@@ -167,6 +167,12 @@ static void time_out(struct timer *timer)
     retry(engine, delivery, 0, "timeout", message);
 }
 
+static void restart_call(struct call *call)
+{
+    struct engine *engine = call->delivery->engine;
+    wheel_set(&engine->wheel, &call->timer, engine_now_ms(engine) + engine->rule.timeout_ms);
+}
+
 /* Hands the event to the handler's code. */
 static void call_handler(struct engine *engine, struct delivery *delivery,
                          const struct cloudevent *event, struct call *call)
@@ -180,7 +186,8 @@ static void call_handler(struct engine *engine, struct delivery *delivery,
     call->generation = delivery->lane->generation;
     engine->load.called_count++;
     timer_init(&call->timer, time_out);
-    wheel_set(&engine->wheel, &call->timer, engine->wheel.now_ms + engine->rule.timeout_ms);
+    call->restart = restart_call;
+    restart_call(call);
     struct err err = caller_begin(engine->settings.caller, call, event, &diag);
     if (!err_failed(err))
         return;

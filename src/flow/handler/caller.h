@@ -25,7 +25,9 @@ struct call {
     struct circuit_pass pass;
     int64_t begun_ms;
     int32_t generation; /* of the group, when the partition was given to this process */
-    void *place;        /* the caller's */
+    /* Its time begins now: it was not with the handler before. The engine's; for the caller. */
+    void (*restart)(struct call *call);
+    void *place; /* the caller's */
 };
 
 enum answer_kind {
@@ -60,6 +62,16 @@ struct caller_ops {
     void (*wait)(struct caller *caller, int fd, int64_t timeout_ms);
     void (*destroy)(struct caller *caller);
 };
+
+/* What an HTTP status means: 2xx is done, most of 4xx rejected, anything else may succeed later. */
+static inline enum answer_kind answer_kind_of(int64_t status)
+{
+    if (status >= 200 && status <= 299)
+        return ANSWER_DONE;
+    bool is_rejected =
+        status >= 400 && status <= 499 && status != 408 && status != 425 && status != 429;
+    return is_rejected ? ANSWER_REJECTED : ANSWER_RETRY;
+}
 
 /* Begins a call with the event, which is the caller's until it returns. Any error counts as a call
  * that has failed and may succeed later. */

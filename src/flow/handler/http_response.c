@@ -274,10 +274,9 @@ static void read_status(struct http_caller *http, const struct http_response *re
                         struct answer *answer)
 {
     char words[EXCERPT_SIZE];
-    bool is_rejected =
-        status >= 400 && status < 500 && status != 408 && status != 425 && status != 429;
-    answer->kind = is_rejected ? ANSWER_REJECTED : ANSWER_RETRY;
-    answer->retry_after_ms = is_rejected ? 0 : retry_after_ms(response, clock_wall_ms(http->clock));
+    answer->kind = answer_kind_of(status);
+    if (answer->kind == ANSWER_RETRY)
+        answer->retry_after_ms = retry_after_ms(response, clock_wall_ms(http->clock));
     (void)snprintf(http->fault, sizeof http->fault, "http-%ld", status);
     answer->fault = http->fault;
     excerpt(response, words);
@@ -300,7 +299,7 @@ void http_response_read(struct http_caller *http, const struct http_exchange *ex
         return;
     }
     CHECK(curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK);
-    if (status < 200 || status > 299) {
+    if (answer_kind_of(status) != ANSWER_DONE) {
         read_status(http, response, status, answer);
         return;
     }
