@@ -15,6 +15,7 @@ headrace_library(lz4 lz4frame.h lz4)
 headrace_library(snappy snappy-c.h snappy)
 headrace_library(simdjson simdjson.h simdjson)
 headrace_library(fyaml libfyaml.h fyaml)
+headrace_library(sqlite sqlite3.h sqlite3)
 headrace_library(curl curl/curl.h curl)
 headrace_library(microhttpd microhttpd.h microhttpd)
 

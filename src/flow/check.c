@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/suggest.h"
+#include "flow/sql/filter.h"
 
 #define GROUP_SIZE_MAX 249 /* topics are named after groups, and Kafka's topics end there */
 
@@ -203,6 +204,22 @@ static struct err check_dead_letters(const struct checking *checking,
     return ERR_NONE;
 }
 
+/* The expression is compiled, so that a slip is known before the first event. */
+static struct err check_where(const struct checking *checking, const struct flow_handler *handler)
+{
+    const struct flow_value *where = &handler->where;
+    struct filter *filter = NULL;
+    struct diag diag = {""};
+    if (where->text == NULL || where->is_unknown)
+        return ERR_NONE;
+    struct err err = filter_create(where->text, &filter, &diag);
+    filter_destroy(filter);
+    if (!err_is(err, ERR_INVALID))
+        return err;
+    flow_complain(checking->problems, where->place, "where: %s", diag.text);
+    return ERR_NONE;
+}
+
 static struct err check_handler(const struct checking *checking, const struct flow_handler *handler)
 {
     check_event_names(checking, &handler->handles, "handles");
@@ -212,6 +229,7 @@ static struct err check_handler(const struct checking *checking, const struct fl
     check_circuit(checking, handler->circuit);
     check_retry(checking, handler->retry);
     check_loop(checking, handler);
+    TRY(check_where(checking, handler));
     const char *flow_name = checking->flow->name.text;
     size_t size = strlen(flow_name == NULL ? "" : flow_name) + 1 + strlen(handler->name.text);
     if (size + strlen(".parked") > GROUP_SIZE_MAX)

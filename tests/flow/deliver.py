@@ -79,6 +79,16 @@ class Calls(place.FlowCase):
         self.assertIn("no JSON object", words["broken"]["__dlq.errors.message"])
         self.assertIn("may emit several", words["ambiguous"]["__dlq.errors.message"])
 
+    def test_where_lets_some_events_through(self):
+        endpoint = self.endpoint()
+        self.start(self.write([f"call: {endpoint.url}", "emits: done",
+                               "where: n % 3 = 0 AND data ->> '$.in.deep' = 'yes'"]))
+        self.send([("a", {"n": n, "in": {"deep": deep}}) for n in range(20)
+                   for deep in ("yes", "no")] + [("b", {"n": 3, "in": "flat"}), ("c", [1])])
+        self.assertEqual(sorted(self.numbers(self.wait_results(7))), [0, 3, 6, 9, 12, 15, 18])
+        self.wait(lambda: self.lag() == 0, "no lag")
+        self.assertEqual(endpoint.count(), 7)
+
     def test_structured_mode(self):
         endpoint = self.endpoint(lambda request: answer(204))
         self.start(self.write([f"call: {endpoint.url}", "mode: structured"]))

@@ -246,6 +246,11 @@ class FlowCase(unittest.TestCase):
         out = self.call("consume", topic, "--exit", "--format", "json")
         return [json.loads(line) for line in out.splitlines()]
 
+    def lag(self):
+        """How many events the handler has not dealt with."""
+        out = self.call("group", "describe", f"{self.name}.h", "--format", "json")
+        return sum(int(row["lag"] or 0) for row in json.loads(out))
+
     def results(self):
         return self.read(self.topic("results"))
 

@@ -62,6 +62,8 @@ static struct err init(struct engine *engine, const struct engine_settings *sett
     rate_init(&engine->rate, handler->rate.text == NULL ? 0 : handler->rate.number);
     struct circuit_rule circuit = circuit_rule_of(flow, handler);
     TRY(circuit_init(&engine->circuit, &circuit));
+    if (handler->where.text != NULL)
+        TRY(filter_create(handler->where.text, &engine->where, NULL));
     TRY(json_reader_create(&engine->records.json));
     engine->records.flow = flow;
     engine->records.handler = handler;
@@ -101,6 +103,7 @@ void engine_destroy(struct engine *engine)
     free(engine->lanes.arrival.places);
     turns_deinit(&engine->turns);
     circuit_deinit(&engine->circuit);
+    filter_destroy(engine->where);
     json_reader_destroy(engine->records.json);
     arena_deinit(&engine->scratch);
     arena_deinit(&engine->names);
@@ -135,7 +138,8 @@ struct lane *engine_find_lane(struct engine *engine, const char *topic, int32_t 
     return NULL;
 }
 
-const struct flow_event *engine_only_event(const struct flow *flow, const char *topic)
+/* The one event of the topic; NULL: there are several. */
+static const struct flow_event *only_event(const struct flow *flow, const char *topic)
 {
     const struct flow_event *only = NULL;
     for (size_t i = 0; i < flow->events.count; i++) {
@@ -149,29 +153,48 @@ const struct flow_event *engine_only_event(const struct flow *flow, const char *
     return only;
 }
 
-/* Whether the handler is to be called with the record. What cannot be read is: it becomes a dead
- * letter. */
-static struct err is_handled(struct engine *engine, const struct client_message *message, bool *out)
+void engine_name_type(const struct engine *engine, const char *topic, struct cloudevent *event)
 {
-    const struct flow_handler *handler = engine->settings.handler;
+    const struct flow_event *only = only_event(engine->settings.flow, topic);
+    if (event->type.size == 0)
+        event->type = only == NULL ? SPAN_NULL : span_text(only->name.text);
+}
+
+/* Whether an event of the type is one that the handler handles; so is one of no type, which becomes
+ * a dead letter. */
+static bool is_of_type(const struct flow_handler *handler, struct span type)
+{
+    bool is_found = span_is_null(type);
+    for (size_t i = 0; i < handler->handles.count && !is_found; i++)
+        is_found = span_equal_text(type, handler->handles.items[i].text);
+    return is_found;
+}
+
+enum verdict { PASSED_OVER, WANTED, UNJUDGED };
+
+/* Whether the handler is to be called with the record. What cannot be read or judged is not passed
+ * over: it becomes a dead letter. */
+static struct err judge(struct engine *engine, const struct client_message *message,
+                        enum verdict *out)
+{
+    bool is_match = true;
     struct cloudevent event;
     struct diag ignored;
     arena_reset(&engine->scratch);
     struct err err =
         cloudevent_read(message, engine->records.json, &engine->scratch, &event, &ignored);
-    *out = true;
+    *out = WANTED;
     if (err_is(err, ERR_INVALID))
         return ERR_NONE;
     TRY(err);
-    if (event.type.size == 0) {
-        const struct flow_event *only = engine_only_event(engine->settings.flow, message->topic);
-        event.type = only == NULL ? SPAN_NULL : span_text(only->name.text);
-    }
-    for (size_t i = 0; i < handler->handles.count; i++) {
-        if (span_is_null(event.type) || span_equal_text(event.type, handler->handles.items[i].text))
-            return ERR_NONE;
-    }
-    *out = false;
+    engine_name_type(engine, message->topic, &event);
+    *out = is_of_type(engine->settings.handler, event.type) ? WANTED : PASSED_OVER;
+    if (*out == PASSED_OVER || engine->where == NULL)
+        return ERR_NONE;
+    err = filter_match(engine->where, message, &event, &is_match, &ignored);
+    if (err_is(err, ERR_NO_MEMORY))
+        return err;
+    *out = err_failed(err) ? UNJUDGED : is_match ? WANTED : PASSED_OVER;
     return ERR_NONE;
 }
 
@@ -193,10 +216,11 @@ static struct err queue(struct engine *engine, struct delivery *delivery)
 static struct err take_record(struct engine *engine, struct lane *lane,
                               const struct client_message *message)
 {
-    bool is_wanted;
+    enum verdict verdict;
     bool is_done;
     uint64_t sequence;
-    TRY(is_handled(engine, message, &is_wanted));
+    TRY(judge(engine, message, &verdict));
+    bool is_wanted = verdict != PASSED_OVER;
     struct delivery *delivery = NULL;
     if (is_wanted)
         TRY(delivery_create(message, &delivery));
@@ -214,6 +238,7 @@ static struct err take_record(struct engine *engine, struct lane *lane,
     delivery->lane = lane;
     delivery->message.topic = lane->topic;
     delivery->sequence = sequence;
+    delivery->is_unjudged = verdict == UNJUDGED;
     delivery->received_ms = engine->wheel.now_ms;
     list_append(&lane->deliveries, &delivery->lane_link);
     engine->load.count++;

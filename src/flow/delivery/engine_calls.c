@@ -196,13 +196,22 @@ static void call_handler(struct engine *engine, struct delivery *delivery,
     retry(engine, delivery, 0, "call", diag.text[0] == '\0' ? err_text(err) : diag.text);
 }
 
-/* Records that name no type are of the topic's only event. */
-static void name_type(const struct engine *engine, const struct delivery *delivery,
-                      struct cloudevent *event)
+/* Reads the event for its handler. ERR_INVALID: it is poison; *fault is its kind. */
+static struct err read_event(struct engine *engine, const struct delivery *delivery,
+                             struct cloudevent *event, const char **fault, struct diag *diag)
 {
-    const struct flow_event *only = engine_only_event(engine->settings.flow, delivery->lane->topic);
-    if (event->type.size == 0 && only != NULL)
-        event->type = span_text(only->name.text);
+    bool ignored;
+    arena_reset(&engine->scratch);
+    *fault = "undecodable";
+    TRY(cloudevent_read(&delivery->message, engine->records.json, &engine->scratch, event, diag));
+    engine_name_type(engine, delivery->lane->topic, event);
+    if (event->type.size == 0)
+        return diag_fail(diag, ERR_INVALID, "it names no type, and %s has several events",
+                         delivery->lane->topic);
+    *fault = "where";
+    if (!delivery->is_unjudged)
+        return ERR_NONE;
+    return filter_match(engine->where, &delivery->message, event, &ignored, diag);
 }
 
 /* Begins the call of a delivery that was taken off READY, with a pass of the circuit. */
@@ -210,14 +219,8 @@ static void begin_call(struct engine *engine, struct delivery *delivery, struct 
 {
     struct cloudevent event;
     struct diag diag = {""};
-    arena_reset(&engine->scratch);
-    struct err err =
-        cloudevent_read(&delivery->message, engine->records.json, &engine->scratch, &event, &diag);
-    if (!err_failed(err))
-        name_type(engine, delivery, &event);
-    if (!err_failed(err) && event.type.size == 0)
-        err = diag_fail(&diag, ERR_INVALID, "it names no type, and %s has several events",
-                        delivery->lane->topic);
+    const char *fault;
+    struct err err = read_event(engine, delivery, &event, &fault, &diag);
     struct call *call = err_failed(err) ? NULL : calloc(1, sizeof *call);
     if (call != NULL) {
         call->pass = pass;
@@ -226,7 +229,7 @@ static void begin_call(struct engine *engine, struct delivery *delivery, struct 
     }
     circuit_give_back(&engine->circuit, pass);
     if (err_is(err, ERR_INVALID)) {
-        give_up(engine, delivery, "undecodable", diag.text);
+        give_up(engine, delivery, fault, diag.text);
         return;
     }
     delivery_move(delivery, DELIVERY_CALLED); /* no memory: as if it had been, and soon again */

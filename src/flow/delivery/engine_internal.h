@@ -7,6 +7,7 @@
 #include "flow/delivery/turns.h"
 #include "flow/policy/rate.h"
 #include "flow/policy/retry.h"
+#include "flow/sql/filter.h"
 
 #define ENGINE_MAGIC 0x656e676e /* "engn" */
 
@@ -104,6 +105,7 @@ struct engine {
     struct wheel wheel;
     struct circuit circuit;
     struct rate rate;
+    struct filter *where; /* NULL: every event of its types */
     struct list ready;
     struct list finished;
     struct engine_load load;
@@ -131,8 +133,8 @@ void engine_finish(struct engine *engine, struct delivery *delivery);
 /* The bytes of what it leaves behind. */
 size_t engine_outputs_size(const struct delivery *delivery);
 
-/* The one event of the topic, for records that name no type; NULL: there are several. */
-const struct flow_event *engine_only_event(const struct flow *flow, const char *topic);
+/* Records that name no type are of the topic's only event. */
+void engine_name_type(const struct engine *engine, const char *topic, struct cloudevent *event);
 
 /* Begins calls while it may, and takes answers. */
 void engine_begin_calls(struct engine *engine);
