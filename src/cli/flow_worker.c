@@ -17,6 +17,7 @@
 #include "flow/delivery/engine.h"
 #include "flow/handler/exec.h"
 #include "flow/handler/http.h"
+#include "flow/handler/library.h"
 #include "os/os_event.h"
 
 /* Records taken between two looks at answers and timers. */
@@ -262,19 +263,21 @@ static struct err deliver(struct flow_worker *worker, struct diag *diag)
     return ERR_NONE;
 }
 
-static struct err create_caller(struct flow_worker *worker)
+static struct err create_caller(struct flow_worker *worker, struct diag *diag)
 {
     const struct flow_handler *handler = worker->settings.handler;
     const struct os_clock *clock = worker->settings.os->clock;
     if (handler->way.exec.text != NULL)
         return exec_caller_create(handler, clock, worker->settings.log, &worker->caller);
+    if (handler->way.library.text != NULL)
+        return library_caller_create(handler, &worker->caller, diag);
     return http_caller_create(handler, clock, &worker->caller);
 }
 
 static struct err open_all(struct flow_worker *worker, struct diag *diag)
 {
     const struct os *os = worker->settings.os;
-    TRY(create_caller(worker));
+    TRY(create_caller(worker, diag));
     TRY(open_receiver(worker, diag));
     const struct engine_settings settings = {.flow = worker->settings.flow,
                                              .handler = worker->settings.handler,

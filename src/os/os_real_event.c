@@ -1,5 +1,6 @@
 /* os_real_event: Linux's eventfd. */
 #include <errno.h>
+#include <poll.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -32,4 +33,11 @@ void os_event_clear(int event)
 {
     uint64_t count;
     CHECK(read(event, &count, sizeof count) == sizeof count || errno == EAGAIN);
+}
+
+void os_event_wait(int event, int64_t timeout_ms)
+{
+    struct pollfd wait = {.fd = event, .events = POLLIN};
+    int limited_ms = timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms;
+    (void)poll(&wait, 1, limited_ms); /* whatever it says, everything is looked at */
 }

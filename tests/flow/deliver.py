@@ -7,6 +7,7 @@
 import collections
 import json
 import pathlib
+import subprocess
 import sys
 import threading
 import time
@@ -251,6 +252,59 @@ class Children(place.FlowCase):
         self.send(many(5))
         self.wait(lambda: "the circuit is open" in self.said(flow), "an open circuit")
         self.assertEqual(self.dead(), [])
+
+
+LIBRARY = r"""
+#include <headrace/handler.h>
+#include <string.h>
+
+HEADRACE_HANDLERS
+
+headrace_handler check;
+
+int check(const struct headrace_event *event, struct headrace_answer *answer)
+{
+    struct headrace_bytes want = event->key;
+    if (want.size == 6 && memcmp(want.bytes, "reject", 6) == 0)
+        return headrace_reject(answer, "not so");
+    if (want.size == 5 && memcmp(want.bytes, "retry", 5) == 0 && event->attempt < 3)
+        return headrace_retry(answer, "not yet");
+    if (want.size == 4 && memcmp(want.bytes, "both", 4) == 0)
+        (void)headrace_emit(answer, "other", event->id.bytes, event->id.size);
+    return headrace_emit(answer, "done", event->data.bytes, event->data.size);
+}
+"""
+
+
+class Libraries(place.FlowCase):
+    """Handlers that are a C function."""
+
+    def build(self, text=LIBRARY):
+        source = pathlib.Path(self.data) / f"{self.name}.c"
+        source.write_text(text, encoding="utf-8")
+        library = source.with_suffix(".so")
+        subprocess.run(["cc", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-I",
+                        place.ROOT / "include", "-o", library, source], check=True)
+        return library
+
+    def test_function_emits_retries_and_rejects(self):
+        self.start(self.write([f"library: {self.build()}", "function: check",
+                               "emits: [done, other]",
+                               "retry: {attempts: 3, backoff: 5ms, max: 10ms}"]))
+        self.send([(key, {"n": n}) for n, key in enumerate(("plain", "reject", "retry", "both"))])
+        self.send([(f"k{n}", {"n": n}) for n in range(4, 3000)])
+        results = self.wait_results(2999)
+        self.assertEqual(sorted(self.numbers(results)), [0, *range(2, 3000)])
+        self.wait(lambda: len(self.dead()) == 1, "a dead letter")
+        self.assertEqual(self.headers(self.dead()[0])["__dlq.errors.message"], "not so")
+        self.assertEqual(len(self.read(self.topic("others"))), 1)
+
+    def test_library_that_cannot_be_loaded_is_told(self):
+        for text, words in ((LIBRARY.replace("HEADRACE_HANDLERS", ""), "HEADRACE_HANDLERS"),
+                            (LIBRARY, "no function handle")):
+            flow = self.start(self.write([f"library: {self.build(text)}", "emits: done"]))
+            self.wait(lambda: words in self.said(flow), words)
+            self.stop(flow)
 
 
 class Processes(place.FlowCase):
