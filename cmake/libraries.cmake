@@ -16,7 +16,6 @@ headrace_library(snappy snappy-c.h snappy)
 headrace_library(simdjson simdjson.h simdjson)
 headrace_library(fyaml libfyaml.h fyaml)
 headrace_library(sqlite sqlite3.h sqlite3)
-headrace_library(curl curl/curl.h curl)
 headrace_library(microhttpd microhttpd.h microhttpd)
 
 # librdkafka 2.12 or newer: the system's, or the one that tools/deps.sh has built.

@@ -9,7 +9,7 @@
 #include "cli/commands.h"
 #include "cli/flow_file.h"
 #include "cli/flow_worker.h"
-#include "flow/handler/http.h"
+#include "flow/handler/curl_library.h"
 #include "flow/topics.h"
 
 enum key { KEY_NO_CREATE = 1000, KEY_LOG };
@@ -25,6 +25,7 @@ struct flow_run {
     const struct flow *flow;
     struct flow_log log;
     struct os_mutex log_lock;
+    struct curl_library curl; /* where a handler needs it */
     struct flow_worker **workers;
     size_t worker_count;
 };
@@ -161,6 +162,7 @@ static struct err start_workers(struct flow_run *run, const char *cluster)
             .properties = session->properties,
             .property_count = session->property_count,
             .log = &run->log,
+            .curl = &run->curl,
         };
         TRY(diag_wrap(&session->diag, flow_worker_start(&settings, &run->workers[i]), "starting %s",
                       settings.handler->name.text));
@@ -233,6 +235,15 @@ static struct err run_all(struct flow_run *run)
     return err;
 }
 
+static struct err load_curl(struct flow_run *run)
+{
+    for (size_t i = 0; i < run->flow->handlers.count; i++) {
+        if (flow_handler_at(run->flow, i)->way.call.text != NULL)
+            return curl_library_load(&run->curl, &run->session.diag);
+    }
+    return ERR_NONE;
+}
+
 static struct err run(struct session *session)
 {
     struct flow_run *run = run_of(session);
@@ -243,11 +254,11 @@ static struct err run(struct session *session)
     if (!run->is_log_told)
         run->is_log_json = isatty(STDERR_FILENO) != 1;
     TRY(check_ways(run));
-    TRY(http_init());
+    TRY(load_curl(run));
     os_mutex_init(&run->log_lock);
     struct err err = run_all(run);
     os_mutex_deinit(&run->log_lock);
-    http_deinit();
+    curl_library_unload(&run->curl);
     return err;
 }
 

@@ -271,7 +271,7 @@ static struct err create_caller(struct flow_worker *worker, struct diag *diag)
         return exec_caller_create(handler, clock, worker->settings.log, &worker->caller);
     if (handler->way.library.text != NULL)
         return library_caller_create(handler, &worker->caller, diag);
-    return http_caller_create(handler, clock, &worker->caller);
+    return http_caller_create(handler, worker->settings.curl, clock, &worker->caller);
 }
 
 static struct err open_all(struct flow_worker *worker, struct diag *diag)

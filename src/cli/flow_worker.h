@@ -14,6 +14,7 @@
 #include "flow/log.h"
 #include "os/os.h"
 
+struct curl_library;
 struct flow_worker;
 
 /* All borrowed; they outlive the worker. */
@@ -25,6 +26,7 @@ struct flow_worker_settings {
     const struct client_property *properties; /* bootstrap.servers, security */
     size_t property_count;
     const struct flow_log *log;
+    const struct curl_library *curl; /* loaded, where the handler is called over HTTP */
 };
 
 /* Starts its threads. ERR_NO_MEMORY, ERR_LIMIT. */

@@ -7,16 +7,6 @@
 
 #define HTTP_MAGIC 0x68747470 /* "http" */
 
-struct err http_init(void)
-{
-    return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? ERR_NONE : err_make(ERR_NO_MEMORY);
-}
-
-void http_deinit(void)
-{
-    curl_global_cleanup();
-}
-
 static struct http_caller *http_of(struct caller *caller)
 {
     struct http_caller *http = (struct http_caller *)caller;
@@ -28,8 +18,8 @@ static void exchange_destroy(struct http_exchange *exchange)
 {
     if (exchange == NULL)
         return;
-    curl_easy_cleanup(exchange->easy);
-    curl_slist_free_all(exchange->fields);
+    exchange->curl->easy_cleanup(exchange->easy);
+    exchange->curl->slist_free_all(exchange->fields);
     buf_deinit(&exchange->request);
     http_response_deinit(&exchange->response);
     free(exchange);
@@ -41,26 +31,31 @@ static bool set_options(const struct http_caller *http, struct http_exchange *ex
     CURL *easy = exchange->easy;
     const struct flow_way *way = &http->handler->way;
     const struct flow_tls *tls = way->tls;
-    bool is_fine = curl_easy_setopt(easy, CURLOPT_URL, way->call.text) == CURLE_OK;
-    is_fine = is_fine && curl_easy_setopt(easy, CURLOPT_PRIVATE, exchange) == CURLE_OK;
-    is_fine = is_fine && curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK;
-    is_fine = is_fine && curl_easy_setopt(easy, CURLOPT_POST, 1L) == CURLE_OK;
-    is_fine = is_fine && curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
-    is_fine = is_fine && curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L) == CURLE_OK;
-    is_fine = is_fine && curl_easy_setopt(easy, CURLOPT_USERAGENT, "headrace") == CURLE_OK;
-    is_fine = is_fine && curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, exchange->words) == CURLE_OK;
-    is_fine = is_fine && http_response_listen(&exchange->response, easy);
+    bool is_fine = http->curl->easy_setopt(easy, CURLOPT_URL, way->call.text) == CURLE_OK;
+    is_fine = is_fine && http->curl->easy_setopt(easy, CURLOPT_PRIVATE, exchange) == CURLE_OK;
+    is_fine =
+        is_fine && http->curl->easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK;
+    is_fine = is_fine && http->curl->easy_setopt(easy, CURLOPT_POST, 1L) == CURLE_OK;
+    is_fine = is_fine && http->curl->easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
+    is_fine = is_fine && http->curl->easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L) == CURLE_OK;
+    is_fine = is_fine && http->curl->easy_setopt(easy, CURLOPT_USERAGENT, "headrace") == CURLE_OK;
+    is_fine =
+        is_fine && http->curl->easy_setopt(easy, CURLOPT_ERRORBUFFER, exchange->words) == CURLE_OK;
+    is_fine = is_fine && http_response_listen(&exchange->response, exchange->curl, easy);
     if (way->bearer.text != NULL) {
-        is_fine = is_fine && curl_easy_setopt(easy, CURLOPT_HTTPAUTH, CURLAUTH_BEARER) == CURLE_OK;
         is_fine =
-            is_fine && curl_easy_setopt(easy, CURLOPT_XOAUTH2_BEARER, way->bearer.text) == CURLE_OK;
+            is_fine && http->curl->easy_setopt(easy, CURLOPT_HTTPAUTH, CURLAUTH_BEARER) == CURLE_OK;
+        is_fine = is_fine && http->curl->easy_setopt(easy, CURLOPT_XOAUTH2_BEARER,
+                                                     way->bearer.text) == CURLE_OK;
     }
     if (tls != NULL && tls->ca.text != NULL)
-        is_fine = is_fine && curl_easy_setopt(easy, CURLOPT_CAINFO, tls->ca.text) == CURLE_OK;
-    if (tls != NULL && tls->certificate.text != NULL) {
         is_fine =
-            is_fine && curl_easy_setopt(easy, CURLOPT_SSLCERT, tls->certificate.text) == CURLE_OK;
-        is_fine = is_fine && curl_easy_setopt(easy, CURLOPT_SSLKEY, tls->key.text) == CURLE_OK;
+            is_fine && http->curl->easy_setopt(easy, CURLOPT_CAINFO, tls->ca.text) == CURLE_OK;
+    if (tls != NULL && tls->certificate.text != NULL) {
+        is_fine = is_fine &&
+                  http->curl->easy_setopt(easy, CURLOPT_SSLCERT, tls->certificate.text) == CURLE_OK;
+        is_fine =
+            is_fine && http->curl->easy_setopt(easy, CURLOPT_SSLKEY, tls->key.text) == CURLE_OK;
     }
     return is_fine;
 }
@@ -76,10 +71,11 @@ static struct err take_exchange(struct http_caller *http, struct http_exchange *
     struct http_exchange *exchange = calloc(1, sizeof *exchange);
     if (exchange == NULL)
         return err_make(ERR_NO_MEMORY);
+    exchange->curl = http->curl;
     list_init(&exchange->link);
     buf_init(&exchange->request, HTTP_REQUEST_SIZE_MAX);
     http_response_init(&exchange->response);
-    exchange->easy = curl_easy_init();
+    exchange->easy = http->curl->easy_init();
     if (exchange->easy == NULL || !set_options(http, exchange)) {
         exchange_destroy(exchange);
         return err_make(ERR_NO_MEMORY);
@@ -91,7 +87,7 @@ static struct err take_exchange(struct http_caller *http, struct http_exchange *
 /* Ready for the next request. */
 static void put_exchange(struct http_caller *http, struct http_exchange *exchange)
 {
-    curl_slist_free_all(exchange->fields);
+    http->curl->slist_free_all(exchange->fields);
     exchange->fields = NULL;
     exchange->call = NULL;
     buf_clear(&exchange->request);
@@ -104,7 +100,8 @@ static void put_exchange(struct http_caller *http, struct http_exchange *exchang
 static struct err add_field(struct http_exchange *exchange, struct buf *field)
 {
     TRY(buf_append(field, "", 1));
-    struct curl_slist *more = curl_slist_append(exchange->fields, (const char *)field->data);
+    struct curl_slist *more =
+        exchange->curl->slist_append(exchange->fields, (const char *)field->data);
     if (more == NULL)
         return err_make(ERR_NO_MEMORY);
     exchange->fields = more;
@@ -216,11 +213,11 @@ static struct err start(struct http_caller *http, struct http_exchange *exchange
 {
     CURL *easy = exchange->easy;
     exchange->words[0] = '\0';
-    if (curl_easy_setopt(easy, CURLOPT_HTTPHEADER, exchange->fields) != CURLE_OK ||
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, exchange->body.data) != CURLE_OK ||
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)exchange->body.size) !=
-            CURLE_OK ||
-        curl_multi_add_handle(http->multi, easy) != CURLM_OK)
+    if (http->curl->easy_setopt(easy, CURLOPT_HTTPHEADER, exchange->fields) != CURLE_OK ||
+        http->curl->easy_setopt(easy, CURLOPT_POSTFIELDS, exchange->body.data) != CURLE_OK ||
+        http->curl->easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+                                (curl_off_t)exchange->body.size) != CURLE_OK ||
+        http->curl->multi_add_handle(http->multi, easy) != CURLM_OK)
         return err_make(ERR_NO_MEMORY);
     list_append(&http->busy, &exchange->link);
     return ERR_NONE;
@@ -250,7 +247,7 @@ static void cancel(struct caller *caller, struct call *call)
     struct http_exchange *exchange = call->place;
     CHECK(exchange != NULL && exchange->call == call);
     list_remove(&exchange->link);
-    (void)curl_multi_remove_handle(http->multi, exchange->easy);
+    (void)http->curl->multi_remove_handle(http->multi, exchange->easy);
     put_exchange(http, exchange);
 }
 
@@ -259,7 +256,8 @@ static void cancel(struct caller *caller, struct call *call)
 /* What it means that libcurl has failed. */
 static void read_failure(const struct http_exchange *exchange, CURLcode code, struct answer *answer)
 {
-    const char *words = exchange->words[0] != '\0' ? exchange->words : curl_easy_strerror(code);
+    const char *words =
+        exchange->words[0] != '\0' ? exchange->words : exchange->curl->easy_strerror(code);
     answer->kind = ANSWER_RETRY;
     answer->fault = "connection";
     if (code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
@@ -273,17 +271,17 @@ static void read_failure(const struct http_exchange *exchange, CURLcode code, st
 static struct http_exchange *next_done(struct http_caller *http, CURLcode *code)
 {
     int left;
-    const CURLMsg *message = curl_multi_info_read(http->multi, &left);
+    const CURLMsg *message = http->curl->multi_info_read(http->multi, &left);
     if (message == NULL) {
         int running;
-        (void)curl_multi_perform(http->multi, &running);
-        message = curl_multi_info_read(http->multi, &left);
+        (void)http->curl->multi_perform(http->multi, &running);
+        message = http->curl->multi_info_read(http->multi, &left);
     }
     if (message == NULL)
         return NULL;
     struct http_exchange *exchange;
     *code = message->data.result;
-    CHECK(curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &exchange) == CURLE_OK);
+    CHECK(http->curl->easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &exchange) == CURLE_OK);
     return exchange;
 }
 
@@ -298,7 +296,7 @@ static bool next(struct caller *caller, struct answer *answer)
     if (exchange == NULL)
         return false;
     list_remove(&exchange->link);
-    (void)curl_multi_remove_handle(http->multi, exchange->easy);
+    (void)http->curl->multi_remove_handle(http->multi, exchange->easy);
     http->answered = exchange; /* the answer's events lie in its response */
     *answer = (struct answer){.call = exchange->call};
     if (code == CURLE_OK || exchange->response.is_too_long)
@@ -315,7 +313,7 @@ static void wait_for_answer(struct caller *caller, int fd, int64_t timeout_ms)
     int count;
     int limited_ms =
         timeout_ms < 0 || timeout_ms > HTTP_WAIT_MS_MAX ? HTTP_WAIT_MS_MAX : (int)timeout_ms;
-    (void)curl_multi_poll(http->multi, &extra, fd < 0 ? 0 : 1, limited_ms, &count);
+    (void)http->curl->multi_poll(http->multi, &extra, fd < 0 ? 0 : 1, limited_ms, &count);
 }
 
 static void destroy(struct caller *caller)
@@ -328,7 +326,7 @@ static void destroy(struct caller *caller)
     while ((link = list_pop(&http->idle)) != NULL)
         exchange_destroy(LIST_ENTRY(link, struct http_exchange, link));
     if (http->multi != NULL)
-        (void)curl_multi_cleanup(http->multi);
+        (void)http->curl->multi_cleanup(http->multi);
     json_reader_destroy(http->json);
     arena_deinit(&http->arena);
     http->magic = 0;
@@ -343,8 +341,8 @@ static const struct caller_ops http_ops = {
     .destroy = destroy,
 };
 
-struct err http_caller_create(const struct flow_handler *handler, const struct os_clock *clock,
-                              struct caller **out)
+struct err http_caller_create(const struct flow_handler *handler, const struct curl_library *curl,
+                              const struct os_clock *clock, struct caller **out)
 {
     struct http_caller *http = calloc(1, sizeof *http);
     if (http == NULL)
@@ -352,16 +350,17 @@ struct err http_caller_create(const struct flow_handler *handler, const struct o
     http->caller.ops = &http_ops;
     http->magic = HTTP_MAGIC;
     http->handler = handler;
+    http->curl = curl;
     http->clock = clock;
     list_init(&http->idle);
     list_init(&http->busy);
     arena_init(&http->arena, HTTP_ARENA_SIZE_MAX);
-    http->multi = curl_multi_init();
+    http->multi = http->curl->multi_init();
     struct err err =
         http->multi == NULL ? err_make(ERR_NO_MEMORY) : json_reader_create(&http->json);
     /* As many connections are kept as calls may be under way. */
-    if (!err_failed(err) && curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS,
-                                              (long)handler->concurrency.number) != CURLM_OK)
+    if (!err_failed(err) && http->curl->multi_setopt(http->multi, CURLMOPT_MAXCONNECTS,
+                                                     (long)handler->concurrency.number) != CURLM_OK)
         err = err_make(ERR_NO_MEMORY);
     if (err_failed(err)) {
         destroy(&http->caller);

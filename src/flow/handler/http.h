@@ -17,6 +17,7 @@
 #define HEADRACE_FLOW_HANDLER_HTTP_H
 
 #include "flow/handler/caller.h"
+#include "flow/handler/curl_library.h"
 #include "os/os_clock.h"
 
 /* A response's body; a longer one fails the call. */
@@ -25,12 +26,9 @@
 /* One header field of a request, name included. */
 #define HTTP_FIELD_SIZE_MAX 65536
 
-/* Once in a process, before any caller is made, while no other thread runs. ERR_NO_MEMORY. */
-MUST_USE struct err http_init(void);
-void http_deinit(void);
-
-/* handler and clock are borrowed and outlive the caller. ERR_NO_MEMORY. */
+/* All borrowed; they outlive the caller. ERR_NO_MEMORY. */
 MUST_USE struct err http_caller_create(const struct flow_handler *handler,
+                                       const struct curl_library *curl,
                                        const struct os_clock *clock, struct caller **out);
 
 #endif

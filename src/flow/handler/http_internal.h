@@ -2,8 +2,6 @@
 #ifndef HEADRACE_FLOW_HANDLER_HTTP_INTERNAL_H
 #define HEADRACE_FLOW_HANDLER_HTTP_INTERNAL_H
 
-#include <curl/curl.h>
-
 #include "base/buf.h"
 #include "flow/handler/http.h"
 
@@ -30,6 +28,7 @@ struct http_response {
 /* A request and its response. */
 struct http_exchange {
     struct list link; /* idle or busy */
+    const struct curl_library *curl;
     CURL *easy;
     struct call *call;
     struct curl_slist *fields;
@@ -43,6 +42,7 @@ struct http_caller {
     struct caller caller; /* first: the vtable's functions get a pointer to it */
     uint32_t magic;
     const struct flow_handler *handler;
+    const struct curl_library *curl;
     const struct os_clock *clock;
     CURLM *multi;
     struct list idle;
@@ -58,7 +58,8 @@ void http_response_deinit(struct http_response *response);
 void http_response_clear(struct http_response *response);
 
 /* Has libcurl fill it. False: no memory. */
-bool http_response_listen(struct http_response *response, CURL *easy);
+bool http_response_listen(struct http_response *response, const struct curl_library *curl,
+                          CURL *easy);
 
 /* What the response means. */
 void http_response_read(struct http_caller *http, const struct http_exchange *exchange,

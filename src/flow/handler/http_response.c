@@ -82,12 +82,13 @@ static size_t take_field(char *bytes, size_t size, size_t count, void *context)
     return err_failed(keep_field(response, name, value)) ? 0 : line.size;
 }
 
-bool http_response_listen(struct http_response *response, CURL *easy)
+bool http_response_listen(struct http_response *response, const struct curl_library *curl,
+                          CURL *easy)
 {
-    return curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_WRITEDATA, response) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_field) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_HEADERDATA, response) == CURLE_OK;
+    return curl->easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK &&
+           curl->easy_setopt(easy, CURLOPT_WRITEDATA, response) == CURLE_OK &&
+           curl->easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_field) == CURLE_OK &&
+           curl->easy_setopt(easy, CURLOPT_HEADERDATA, response) == CURLE_OK;
 }
 
 /* --- fields ------------------------------------------------------------------------------- */
@@ -243,7 +244,7 @@ static struct err read_events(struct http_caller *http, const struct http_respon
 /* --- failures ----------------------------------------------------------------------------- */
 
 /* Retry-After (RFC 9110, 10.2.3): seconds, or a date. 0: there is none. */
-static int64_t retry_after_ms(const struct http_response *response, int64_t now_ms)
+static int64_t retry_after_ms(const struct http_caller *http, const struct http_response *response)
 {
     struct span value = find_field(response, "retry-after");
     if (value.size == 0)
@@ -252,8 +253,8 @@ static int64_t retry_after_ms(const struct http_response *response, int64_t now_
     char *end;
     long long seconds = strtoll(text, &end, 10);
     if (*end != '\0') {
-        time_t date = curl_getdate(text, NULL);
-        seconds = date < 0 ? 0 : (long long)date - now_ms / 1000;
+        time_t date = http->curl->getdate(text, NULL);
+        seconds = date < 0 ? 0 : (long long)date - clock_wall_ms(http->clock) / 1000;
     }
     if (seconds <= 0)
         return 0;
@@ -276,7 +277,7 @@ static void read_status(struct http_caller *http, const struct http_response *re
     char words[EXCERPT_SIZE];
     answer->kind = answer_kind_of(status);
     if (answer->kind == ANSWER_RETRY)
-        answer->retry_after_ms = retry_after_ms(response, clock_wall_ms(http->clock));
+        answer->retry_after_ms = retry_after_ms(http, response);
     (void)snprintf(http->fault, sizeof http->fault, "http-%ld", status);
     answer->fault = http->fault;
     excerpt(response, words);
@@ -298,7 +299,7 @@ void http_response_read(struct http_caller *http, const struct http_exchange *ex
                        "its answer is longer than %zu bytes", HTTP_RESPONSE_SIZE_MAX);
         return;
     }
-    CHECK(curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK);
+    CHECK(http->curl->easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK);
     if (answer_kind_of(status) != ANSWER_DONE) {
         read_status(http, response, status, answer);
         return;
