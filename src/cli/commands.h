@@ -39,6 +39,7 @@ extern const struct command config_list_command;
 extern const struct command consume_command;
 extern const struct command flow_check_command;
 extern const struct command flow_graph_command;
+extern const struct command flow_init_command;
 extern const struct command flow_run_command;
 extern const struct command flow_schema_command;
 extern const struct command group_delete_command;

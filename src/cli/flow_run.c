@@ -10,6 +10,7 @@
 #include "cli/flow_file.h"
 #include "cli/flow_worker.h"
 #include "flow/handler/curl_library.h"
+#include "flow/handler/library.h"
 #include "flow/topics.h"
 
 enum key { KEY_NO_CREATE = 1000, KEY_LOG };
@@ -189,6 +190,15 @@ static const char *find_missing(const struct flow_handler *handler)
     return NULL;
 }
 
+/* Loads it once, so that a flow whose library is missing does not begin. */
+static struct err try_library(struct flow_run *run, const struct flow_handler *handler)
+{
+    struct caller *caller = NULL;
+    struct err err = library_caller_create(handler, &caller, &run->session.diag);
+    caller_destroy(caller);
+    return diag_wrap(&run->session.diag, err, "handler %s", handler->name.text);
+}
+
 /* Better no flow than one that leaves out what was asked for. */
 static struct err check_ways(struct flow_run *run)
 {
@@ -198,6 +208,8 @@ static struct err check_ways(struct flow_run *run)
         if (missing != NULL)
             return diag_fail(&run->session.diag, ERR_UNSUPPORTED,
                              "handler %s: %s cannot be run yet", handler->name.text, missing);
+        if (handler->way.library.text != NULL)
+            TRY(try_library(run, handler));
     }
     return ERR_NONE;
 }

@@ -22,6 +22,7 @@ const struct command *const commands[] = {
     &group_delete_command,
     &cluster_info_command,
     &cluster_health_command,
+    &flow_init_command,
     &flow_check_command,
     &flow_graph_command,
     &flow_run_command,

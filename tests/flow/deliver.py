@@ -163,7 +163,8 @@ class Calls(place.FlowCase):
                                "retry: {attempts: 2, backoff: 10ms, max: 50ms}",
                                "circuit: {failures: 3, open: 500ms}"]))
         self.send(many(50))
-        self.wait(lambda: "the circuit is open" in self.said(self.flows[0]), "an open circuit")
+        self.wait(lambda: "the circuit is open, nothing is called for 500 ms: Failed to connect"
+                  in self.said(self.flows[0]), "an open circuit")
         endpoint = self.endpoint(port=port)
         self.wait_results(50)
         self.assertEqual(self.dead(), [])
@@ -302,9 +303,48 @@ class Libraries(place.FlowCase):
     def test_library_that_cannot_be_loaded_is_told(self):
         for text, words in ((LIBRARY.replace("HEADRACE_HANDLERS", ""), "HEADRACE_HANDLERS"),
                             (LIBRARY, "no function handle")):
-            flow = self.start(self.write([f"library: {self.build(text)}", "emits: done"]))
-            self.wait(lambda: words in self.said(flow), words)
-            self.stop(flow)
+            path = self.write([f"library: {self.build(text)}", "emits: done"])
+            done = subprocess.run([place.Settings.binary, "flow", "run", path, "--bootstrap",
+                                   self.engine.bootstrap], capture_output=True, text=True,
+                                  timeout=60, check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("handler h: ", done.stderr)
+            self.assertIn(words, done.stderr)
+
+
+class Beginnings(place.FlowCase):
+    """What flow init writes runs as it is."""
+
+    def begin(self, language):
+        folder = str(pathlib.Path(self.data) / language)
+        said = subprocess.run([place.Settings.binary, "flow", "init", "--lang", language, folder],
+                              capture_output=True, text=True, check=True).stdout
+        self.assertIn("headrace flow run flow.yaml", said)
+        if language == "c":
+            subprocess.run(["make", "-s", "-C", folder], check=True)
+        flow = self.start(str(pathlib.Path(folder) / "flow.yaml"), folder)
+        self.call("produce", "greetings", stdin=json.dumps({"name": language}) + "\n")
+        self.wait(lambda: [r for r in self.read("answers") if language in r["value"]], "an answer")
+        self.stop(flow)
+
+    def test_init_python(self):
+        self.begin("python")
+
+    def test_init_node(self):
+        self.begin("node")
+
+    def test_init_c(self):
+        self.begin("c")
+
+    def test_init_writes_nothing_over(self):
+        folder = pathlib.Path(self.data) / "kept"
+        folder.mkdir()
+        (folder / "handler.py").write_text("mine", encoding="utf-8")
+        done = subprocess.run([place.Settings.binary, "flow", "init", str(folder)],
+                              capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("handler.py is there already", done.stderr)
+        self.assertEqual((folder / "handler.py").read_text(encoding="utf-8"), "mine")
 
 
 class Processes(place.FlowCase):

@@ -209,13 +209,13 @@ class FlowCase(unittest.TestCase):
         self.assertEqual(done.returncode, code, done.stderr)
         return done.stdout
 
-    def start(self, path):
-        """A process of the flow, once it says that it runs."""
+    def start(self, path, folder=None):
+        """A process of the flow in the folder, once it says that it runs."""
         errors = open(path + f".{len(self.flows)}.err", "w+", encoding="utf-8")
         self.addCleanup(errors.close)
         flow = subprocess.Popen([Settings.binary, "flow", "run", path, "--log", "text",
                                  "--bootstrap", self.engine.bootstrap],
-                                stdout=subprocess.PIPE, stderr=errors, text=True)
+                                stdout=subprocess.PIPE, stderr=errors, text=True, cwd=folder)
         flow.errors = errors
         self.flows.append(flow)
         for line in flow.stdout:

@@ -142,14 +142,21 @@ static void retry(struct engine *engine, struct delivery *delivery, int64_t retr
             retry_pause_ms(rule, delivery->attempts, retry_after_ms, engine->settings.random));
 }
 
-/* The call says something about the endpoint. */
-static void tell_circuit(struct engine *engine, const struct call *call, bool is_well)
+/* The call says something about the endpoint; message: what was wrong. */
+static void tell_circuit(struct engine *engine, const struct call *call, bool is_well,
+                         const char *message)
 {
     enum circuit_state before = engine->circuit.state;
+    const char *name = engine->settings.handler->name.text;
     circuit_end(&engine->circuit, engine->wheel.now_ms, call->pass, is_well);
-    if (engine->circuit.state != before)
-        flow_say(engine->settings.log, is_well ? FLOW_LOG_INFO : FLOW_LOG_WARN,
-                 engine->settings.handler->name.text, "the circuit is %s",
+    if (engine->circuit.state == before)
+        return;
+    if (engine->circuit.state == CIRCUIT_OPEN)
+        flow_say(engine->settings.log, FLOW_LOG_WARN, name,
+                 "the circuit is open, nothing is called for %lld ms: %s",
+                 (long long)engine->circuit.rule.open_ms, message);
+    else
+        flow_say(engine->settings.log, FLOW_LOG_INFO, name, "the circuit is %s",
                  circuit_state_text(&engine->circuit));
 }
 
@@ -162,7 +169,7 @@ static void time_out(struct timer *timer)
     (void)snprintf(message, sizeof message, "no answer within %lld ms",
                    (long long)engine->rule.timeout_ms);
     caller_cancel(engine->settings.caller, call);
-    tell_circuit(engine, call, false);
+    tell_circuit(engine, call, false, message);
     end_call(engine, delivery);
     retry(engine, delivery, 0, "timeout", message);
 }
@@ -191,9 +198,10 @@ static void call_handler(struct engine *engine, struct delivery *delivery,
     struct err err = caller_begin(engine->settings.caller, call, event, &diag);
     if (!err_failed(err))
         return;
-    tell_circuit(engine, call, false);
+    const char *message = diag.text[0] == '\0' ? err_text(err) : diag.text;
+    tell_circuit(engine, call, false, message);
     end_call(engine, delivery);
-    retry(engine, delivery, 0, "call", diag.text[0] == '\0' ? err_text(err) : diag.text);
+    retry(engine, delivery, 0, "call", message);
 }
 
 /* Reads the event for its handler. ERR_INVALID: it is poison; *fault is its kind. */
@@ -287,7 +295,7 @@ static void take_answer(struct engine *engine, const struct answer *answer)
     struct delivery *delivery = call->delivery;
     CHECK(delivery->state == DELIVERY_CALLED && delivery->call == call);
     bool is_well = answer->kind == ANSWER_DONE || answer->kind == ANSWER_REJECTED;
-    tell_circuit(engine, call, is_well);
+    tell_circuit(engine, call, is_well, answer->message);
     end_call(engine, delivery);
     switch (answer->kind) {
     case ANSWER_DONE:
