@@ -53,6 +53,7 @@ static struct err init(struct engine *engine, const struct engine_settings *sett
     arena_init(&engine->names, ENGINE_ARENA_SIZE_MAX);
     arena_init(&engine->scratch, ENGINE_ARENA_SIZE_MAX);
     list_init(&engine->lanes.all);
+    map_init(&engine->lanes.by_place, random_u64(settings->random));
     list_init(&engine->ready);
     list_init(&engine->finished);
     engine->lanes.full_since_ms = -1;
@@ -100,6 +101,7 @@ void engine_destroy(struct engine *engine)
         engine_lose_lane(engine, lane);
         engine_free_lane(engine, lane);
     }
+    map_deinit(&engine->lanes.by_place);
     free(engine->lanes.arrival.places);
     turns_deinit(&engine->turns);
     circuit_deinit(&engine->circuit);
@@ -127,15 +129,11 @@ struct lane *engine_find_lane(struct engine *engine, const char *topic, int32_t 
     struct lane *last = engine->lanes.last;
     if (last != NULL && last->partition == partition && strcmp(last->topic, topic) == 0)
         return last;
-    LIST_EACH (&engine->lanes.all, link) {
-        struct lane *lane = LIST_ENTRY(link, struct lane, link);
-        if (lane->state == LANE_GONE || lane->partition != partition ||
-            strcmp(lane->topic, topic) != 0)
-            continue;
-        engine->lanes.last = lane;
-        return lane;
-    }
-    return NULL;
+    uint8_t key[LANE_KEY_SIZE_MAX];
+    struct lane *found = map_get(&engine->lanes.by_place, lane_write_key(topic, partition, key));
+    if (found != NULL)
+        engine->lanes.last = found;
+    return found;
 }
 
 /* The one event of the topic; NULL: there are several. */

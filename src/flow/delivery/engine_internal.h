@@ -63,11 +63,13 @@ struct engine_arrival {
 
 struct engine_lanes {
     struct list all;
+    struct map by_place; /* those that are not GONE */
     uint64_t next_id;
     struct lane *last; /* of the last message: the next one is likely its neighbour */
     struct engine_arrival arrival;
     bool is_revoking;       /* the receiver waits for client_release */
     int64_t drain_until_ms; /* not longer than this */
+    bool has_odd;           /* some may be GONE or stalled */
     bool is_paused;         /* all of them, for want of room */
     int64_t full_since_ms;  /* -1: there is room */
 };

@@ -60,6 +60,7 @@ static struct err open_lane(struct engine *engine, struct client_offset *place, 
     struct lane *lane;
     TRY(lane_create(place->topic, place->partition, engine->lanes.next_id++, &lane));
     list_append(&engine->lanes.all, &lane->link);
+    TRY(map_put(&engine->lanes.by_place, lane->key, lane));
     lane->committed = place->offset;
     lane->generation = client_generation(engine->settings.receiver);
     if (place->offset < 0)
@@ -89,7 +90,7 @@ static struct err open_lanes(struct engine *engine, struct arena *arena, struct 
     LIST_EACH (&engine->lanes.all, link) {
         struct lane *lane = LIST_ENTRY(link, struct lane, link);
         if (lane->id >= first_id)
-            lane_destroy(lane);
+            engine_free_lane(engine, lane);
     }
     return err;
 }
@@ -122,18 +123,26 @@ static struct err arrive(struct engine *engine, struct diag *diag)
 
 /* --- going -------------------------------------------------------------------------------- */
 
-void engine_free_lane(struct engine *engine, struct lane *lane)
+/* It is not found by its place any more. */
+static void hide_lane(struct engine *engine, struct lane *lane)
 {
+    if (map_get(&engine->lanes.by_place, lane->key) == lane)
+        (void)map_remove(&engine->lanes.by_place, lane->key);
     if (engine->lanes.last == lane)
         engine->lanes.last = NULL;
+}
+
+void engine_free_lane(struct engine *engine, struct lane *lane)
+{
+    hide_lane(engine, lane);
     lane_destroy(lane);
 }
 
 void engine_lose_lane(struct engine *engine, struct lane *lane)
 {
     lane->state = LANE_GONE;
-    if (engine->lanes.last == lane)
-        engine->lanes.last = NULL;
+    engine->lanes.has_odd = true;
+    hide_lane(engine, lane);
     timer_cancel(&lane->stall);
     /* From the last to the first, so that none of them is called in between. */
     for (struct list *link = lane->deliveries.prev; link != &lane->deliveries;) {
@@ -262,6 +271,7 @@ struct err engine_stall_lane(struct engine *engine, struct lane *lane, struct di
 {
     const struct client_offset place = {.topic = lane->topic, .partition = lane->partition};
     lane->is_stalled = true;
+    engine->lanes.has_odd = true;
     timer_init(&lane->stall, stall_over);
     wheel_set(&engine->wheel, &lane->stall, engine->wheel.now_ms + STALL_MS);
     return client_pause(engine->settings.receiver, &place, 1, true, diag);
@@ -283,6 +293,20 @@ static struct err end_stalls(struct engine *engine, struct diag *diag)
     return ERR_NONE;
 }
 
+/* Frees lanes that are gone and reads stalled ones again; notes whether some are left. */
+static struct err mind_odd_lanes(struct engine *engine, struct diag *diag)
+{
+    free_gone_lanes(engine);
+    TRY(end_stalls(engine, diag));
+    engine->lanes.has_odd = false;
+    LIST_EACH (&engine->lanes.all, link) {
+        const struct lane *lane = LIST_ENTRY(link, struct lane, link);
+        if (lane->state == LANE_GONE || lane->is_stalled)
+            engine->lanes.has_odd = true;
+    }
+    return ERR_NONE;
+}
+
 struct err engine_step_places(struct engine *engine, struct diag *diag)
 {
     struct engine_lanes *lanes = &engine->lanes;
@@ -297,6 +321,5 @@ struct err engine_step_places(struct engine *engine, struct diag *diag)
             TRY(client_release(engine->settings.receiver, diag));
         }
     }
-    free_gone_lanes(engine);
-    return end_stalls(engine, diag);
+    return lanes->has_odd ? mind_odd_lanes(engine, diag) : ERR_NONE;
 }

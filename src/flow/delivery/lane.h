@@ -18,6 +18,9 @@
 
 enum lane_state { LANE_OPEN, LANE_DRAINING, LANE_GONE };
 
+/* A place as bytes, for tables. */
+#define LANE_KEY_SIZE_MAX (4 + 249) /* Kafka's topics have names of up to 249 letters */
+
 struct lane {
     struct list link;  /* in the engine's list */
     const char *topic; /* the flow's */
@@ -26,6 +29,7 @@ struct lane {
     int32_t generation; /* of the group, when it was given */
     uint64_t id;        /* of all lanes that this engine ever had */
     struct progress progress;
+    struct span key;        /* of its place; behind the struct */
     struct list deliveries; /* all, by their lane_link, in the order of offsets */
     uint32_t sealed_count;  /* deliveries in the commit that is written */
     bool is_in_commit;      /* its offset is in the commit that is written */
@@ -40,6 +44,9 @@ MUST_USE struct err lane_create(const char *topic, int32_t partition, uint64_t i
 
 /* It holds no deliveries any more. NULL is taken and ignored. */
 void lane_destroy(struct lane *lane);
+
+/* Writes the key of a place into LANE_KEY_SIZE_MAX bytes, and returns it. */
+struct span lane_write_key(const char *topic, int32_t partition, uint8_t *bytes);
 
 /* Whether a commit would move its offset. */
 bool lane_is_behind(const struct lane *lane);
