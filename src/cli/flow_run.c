@@ -1,5 +1,4 @@
 /* flow_run: `headrace flow run`: makes the flow's topics and drives its handlers with events. */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -7,6 +6,7 @@
 
 #include "base/json.h"
 #include "cli/commands.h"
+#include "cli/ending.h"
 #include "cli/flow_file.h"
 #include "cli/flow_worker.h"
 #include "flow/handler/curl_library.h"
@@ -214,23 +214,11 @@ static struct err check_ways(struct flow_run *run)
     return ERR_NONE;
 }
 
-static void wait_for_end(const sigset_t *signals)
-{
-    int number = 0;
-    while (number != SIGTERM && number != SIGINT)
-        (void)sigwait(signals, &number);
-}
-
 static struct err run_all(struct flow_run *run)
 {
     struct session *session = &run->session;
     struct client_cluster cluster;
-    sigset_t signals;
-    (void)sigemptyset(&signals);
-    (void)sigaddset(&signals, SIGTERM);
-    (void)sigaddset(&signals, SIGINT);
-    (void)sigprocmask(SIG_BLOCK, &signals, NULL); /* threads inherit it: only sigwait sees them */
-    (void)signal(SIGPIPE, SIG_IGN);
+    ending_prepare();
     TRY(client_cluster(session->client, NULL, &session->arena, &cluster, &session->diag));
     TRY(have_topics(run));
     struct err err = start_workers(run, cluster.id);
@@ -238,7 +226,7 @@ static struct err run_all(struct flow_run *run)
         (void)printf("flow %s running: %zu handler%s\n", run->flow->name.text, run->worker_count,
                      run->worker_count == 1 ? "" : "s");
         (void)fflush(stdout);
-        wait_for_end(&signals);
+        ending_wait();
     }
     for (size_t i = 0; i < run->worker_count; i++)
         flow_worker_stop(run->workers[i]);

@@ -11,13 +11,13 @@
  */
 #include "cli/serve.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/check.h"
 #include "base/limits.h"
 #include "cli/commands.h"
+#include "cli/ending.h"
 #include "reactor/listener.h"
 
 /* Disk traffic of one background step: a few milliseconds' worth, so that others get their turn. */
@@ -224,14 +224,6 @@ static void print_ready(const struct serve *serve, const char *http_host)
     (void)fflush(stdout);
 }
 
-/* Waits until a signal asks for the end. */
-static void wait_for_end(const sigset_t *signals)
-{
-    int number = 0;
-    while (number != SIGTERM && number != SIGINT)
-        (void)sigwait(signals, &number);
-}
-
 /* Lets sessions send their last answers, for at most DRAIN_MS_MAX. */
 static void drain(struct serve *serve)
 {
@@ -246,7 +238,7 @@ static void drain(struct serve *serve)
 }
 
 /* Runs the threads until a signal comes. */
-static struct err run_threads(struct serve *serve, const char *http_host, const sigset_t *signals)
+static struct err run_threads(struct serve *serve, const char *http_host)
 {
     struct reactor_thread reactors[REACTOR_COUNT_MAX] = {0};
     struct os_thread *flusher = NULL;
@@ -265,7 +257,7 @@ static struct err run_threads(struct serve *serve, const char *http_host, const 
     if (!err_failed(err)) {
         atomic_store(&serve->is_ready, true);
         print_ready(serve, http_host);
-        wait_for_end(signals);
+        ending_wait();
         atomic_store(&serve->is_ready, false);
         drain(serve);
     }
@@ -283,12 +275,7 @@ static struct err run_threads(struct serve *serve, const char *http_host, const 
 
 static struct err serve_all(struct serve *serve, struct diag *diag)
 {
-    sigset_t signals;
-    (void)sigemptyset(&signals);
-    (void)sigaddset(&signals, SIGTERM);
-    (void)sigaddset(&signals, SIGINT);
-    (void)sigprocmask(SIG_BLOCK, &signals, NULL); /* threads inherit it: only sigwait sees them */
-    (void)signal(SIGPIPE, SIG_IGN);
+    ending_prepare();
     char http_host[LISTENER_HOST_SIZE];
     int http_socket = OS_SOCKET_NONE;
     int64_t wanted = config_number(&serve->config, CONFIG_NUM_NETWORK_THREADS);
@@ -302,7 +289,7 @@ static struct err serve_all(struct serve *serve, struct diag *diag)
         return err;
     }
     TRY(start_http(serve, http_socket, diag));
-    return run_threads(serve, http_host, &signals);
+    return run_threads(serve, http_host);
 }
 
 /* Frees everything, in the order that references allow. */

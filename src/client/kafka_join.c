@@ -94,21 +94,32 @@ static void forget_places(struct kafka *kafka)
     kafka->places.kind = CLIENT_EVENT_NONE;
 }
 
-struct err kafka_join(struct client *client, const char *const *topics, size_t count,
-                      struct diag *diag)
+static struct err enter(struct kafka *kafka, const char *const *topics, size_t count,
+                        struct diag *diag)
 {
-    struct kafka *kafka = kafka_of(client);
     CHECK(!kafka->is_subscribed);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
     for (size_t i = 0; i < count; i++)
         rd_kafka_topic_partition_list_add(list, topics[i], RD_KAFKA_PARTITION_UA);
-    kafka->is_joined = true;
     rd_kafka_resp_err_t code = rd_kafka_subscribe(kafka->handle, list);
     rd_kafka_topic_partition_list_destroy(list);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         return kafka_fail(code, NULL, diag);
     kafka->is_subscribed = true;
     return ERR_NONE;
+}
+
+struct err kafka_subscribe(struct client *client, const char *topic, struct diag *diag)
+{
+    return enter(kafka_of(client), &topic, 1, diag);
+}
+
+struct err kafka_join(struct client *client, const char *const *topics, size_t count,
+                      struct diag *diag)
+{
+    struct kafka *kafka = kafka_of(client);
+    kafka->is_joined = true;
+    return enter(kafka, topics, count, diag);
 }
 
 /* Goes on at other offsets in places that it has. */

@@ -112,19 +112,6 @@ struct err kafka_assign(struct client *client, const struct client_offset *offse
     return code == RD_KAFKA_RESP_ERR_NO_ERROR ? ERR_NONE : kafka_fail(code, NULL, diag);
 }
 
-struct err kafka_subscribe(struct client *client, const char *topic, struct diag *diag)
-{
-    struct kafka *kafka = kafka_of(client);
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, topic, RD_KAFKA_PARTITION_UA);
-    rd_kafka_resp_err_t code = rd_kafka_subscribe(kafka->handle, list);
-    rd_kafka_topic_partition_list_destroy(list);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return kafka_fail(code, NULL, diag);
-    kafka->is_subscribed = true;
-    return ERR_NONE;
-}
-
 /* Lets the borrowed message go; in a group it counts as done. */
 static void give_back(struct kafka *kafka)
 {
