@@ -226,8 +226,7 @@ static struct err take_record(struct engine *engine, struct lane *lane,
     if (err_failed(err) || is_done || !is_wanted) {
         delivery_destroy(delivery);
         if (!err_failed(err) && !is_done) {
-            progress_seal(&lane->progress, sequence);
-            progress_finish(&lane->progress, sequence);
+            progress_pass_over(&lane->progress, sequence);
             metric_add(&engine->counts.skipped, 1);
             engine_note_offsets(engine);
         }

@@ -125,7 +125,8 @@ static struct err add_offset(struct engine *engine, struct lane *lane)
         unseal_half(engine, lane);
         TRY(progress_encode(&lane->progress, &place, &commit->arena, &metadata, &fits));
     }
-    if (lane->sealed_count == 0 && !lane_is_behind(lane))
+    /* Without its metadata an offset would take back what is done above it. */
+    if (!fits || (lane->sealed_count == 0 && !lane_is_behind(lane)))
         return ERR_NONE;
     lane->is_in_commit = true;
     commit->lanes[commit->offset_count] = lane;

@@ -11,6 +11,7 @@
 
 #define MARK_SEALED 1U
 #define MARK_DONE 2U
+#define MARK_PASSED_OVER 3U /* has MARK_DONE's bit: it is left behind like one */
 #define MARK_STATE 3U
 #define MARK_BITS 2
 
@@ -106,6 +107,14 @@ struct err progress_add(struct progress *progress, int64_t offset, uint64_t *seq
     progress->position = offset + 1;
     leave_done(progress);
     return ERR_NONE;
+}
+
+void progress_pass_over(struct progress *progress, uint64_t sequence)
+{
+    uint64_t *mark = mark_at(progress, sequence);
+    CHECK((*mark & MARK_STATE) == 0);
+    *mark |= MARK_PASSED_OVER;
+    leave_done(progress);
 }
 
 void progress_take_back(struct progress *progress)
@@ -214,7 +223,8 @@ static void write_runs(const struct progress *progress, struct runs *runs)
     runs->start = progress_base(progress);
     for (uint64_t at = first_to_do(progress); at < progress->count; at++) {
         uint64_t mark = *mark_at(progress, progress->first + at);
-        turn(runs, mark_offset(mark), (mark & MARK_STATE) != 0);
+        if ((mark & MARK_STATE) != MARK_PASSED_OVER)
+            turn(runs, mark_offset(mark), (mark & MARK_STATE) != 0);
     }
     for (size_t i = progress->loaded_next; i < progress->loaded_count; i++) {
         const struct progress_range *range = &progress->loaded[i];

@@ -20,6 +20,8 @@
  *  3. Offsets without a record (compaction, markers) count as what comes before them; so a gap
  *     holds nothing up.
  *  4. What others have done stays in the metadata until it is received.
+ *  5. Records that were passed over need not be told: they are as good as a gap, and are passed
+ * over again. So metadata grows by commits alone, and one that fitted goes on to fit.
  *
  * One thread. Owner: whoever made it.
  */
@@ -78,6 +80,9 @@ MUST_USE struct err progress_load(struct progress *progress, const struct progre
  */
 MUST_USE struct err progress_add(struct progress *progress, int64_t offset, uint64_t *sequence,
                                  bool *is_done);
+
+/* There is nothing to do about the record; that need not be remembered. */
+void progress_pass_over(struct progress *progress, uint64_t sequence);
 
 /* The record that was added last, and is to do, was not received after all. */
 void progress_take_back(struct progress *progress);

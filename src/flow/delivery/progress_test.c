@@ -21,6 +21,7 @@ static const struct progress_place place = {"cluster", "topic", 3};
 struct world {
     bool is_record[RECORD_COUNT];
     bool is_done[RECORD_COUNT];
+    bool is_passed_over[RECORD_COUNT]; /* by everyone who reads it */
     int64_t committed;
     char metadata[PROGRESS_METADATA_SIZE_MAX + 1];
     struct arena arena;
@@ -85,6 +86,10 @@ static void live(struct world *world)
                 continue;
             }
             assert_ok(progress_add(&progress, offset, &flights[count].sequence, &is_done));
+            if (world->is_passed_over[offset] && !is_done)
+                progress_pass_over(&progress, flights[count].sequence);
+            if (world->is_passed_over[offset])
+                continue;
             assert_true(is_done == world->is_done[offset]);
             flights[count].offset = offset;
             count += !is_done;
@@ -113,12 +118,14 @@ static void nothing_done_is_done_again_and_nothing_is_left_out(void **state)
         random_state = seed;
         world = (struct world){0};
         arena_init(&world.arena, 1 << 20);
-        for (size_t i = 0; i < RECORD_COUNT; i++)
+        for (size_t i = 0; i < RECORD_COUNT; i++) {
             world.is_record[i] = draw(10) != 0;
+            world.is_passed_over[i] = draw(3) == 0;
+        }
         for (int i = 0; i < 1000 && world.committed < RECORD_COUNT; i++)
             live(&world);
         for (int64_t i = 0; i < world.committed; i++)
-            assert_true(world.is_done[i] == world.is_record[i]);
+            assert_true(world.is_done[i] == (world.is_record[i] && !world.is_passed_over[i]));
         assert_true(world.committed >= RECORD_COUNT - 1);
         arena_deinit(&world.arena);
     }
@@ -150,6 +157,31 @@ static void too_many_runs_do_not_fit(void **state)
     progress_init(&progress, 0);
     assert_true(try_every_second(&progress, &arena, 3000));
     assert_false(try_every_second(&progress, &arena, 200));
+    progress_deinit(&progress);
+    arena_deinit(&arena);
+}
+
+static void passed_over_records_need_no_room(void **state)
+{
+    (void)state;
+    struct arena arena;
+    struct progress progress;
+    const char *metadata;
+    bool fits;
+    arena_init(&arena, 1 << 20);
+    progress_init(&progress, 0);
+    for (int64_t i = 0; i < 20000; i++) {
+        uint64_t sequence;
+        bool is_done;
+        assert_ok(progress_add(&progress, i, &sequence, &is_done));
+        if (i % 2 == 1)
+            progress_pass_over(&progress, sequence);
+        else if (i == 10000)
+            progress_seal(&progress, sequence);
+    }
+    assert_ok(progress_encode(&progress, &place, &arena, &metadata, &fits));
+    assert_true(fits && metadata != NULL);
+    assert_true(strlen(metadata) < 20);
     progress_deinit(&progress);
     arena_deinit(&arena);
 }
@@ -222,6 +254,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_done_is_done_again_and_nothing_is_left_out),
         cmocka_unit_test(too_many_runs_do_not_fit),
+        cmocka_unit_test(passed_over_records_need_no_room),
         cmocka_unit_test(marks_have_a_limit),
         cmocka_unit_test(metadata_of_another_place_or_offset_is_not_believed),
     };
