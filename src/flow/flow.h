@@ -9,8 +9,9 @@
  *         handles: order.placed
  *         call: ${STOCK_URL}/reserve
  *
- * shape.c lists every key with its kind, bounds and default; docs/flow-file.md tells of them. A
- * value is absent where its text is NULL: what then holds is its default, which `number` has.
+ * shape.c lists every key with its kind, bounds and default; docs/reference/flow-file.md tells of
+ * them. A value is absent where its text is NULL: what then holds is its default, which `number`
+ * has.
  */
 #ifndef HEADRACE_FLOW_FLOW_H
 #define HEADRACE_FLOW_FLOW_H
