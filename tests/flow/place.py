@@ -281,7 +281,7 @@ def main(name):
     while arguments:
         word = arguments.pop(0)
         if word == "--binary":
-            Settings.binary = arguments.pop(0)
+            Settings.binary = str(pathlib.Path(arguments.pop(0)).resolve())  # of any folder
         elif word == "--engine":
             Settings.engine = arguments.pop(0)
         else:
