@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.."
 PACKAGES="gcc g++ libc6-dev make cmake ninja-build pkg-config python3 clang clang-format clang-tidy
 libcmocka-dev libisal-dev libzstd-dev liblz4-dev libsnappy-dev zlib1g-dev libmicrohttpd-dev
 libpcre2-dev libfyaml-dev libsimdjson-dev libclang-rt-14-dev libcurl4-openssl-dev libsqlite3-dev
-gcovr python3-yaml python3-jsonschema zsh fish util-linux"
+gcovr openssl python3-yaml python3-jsonschema zsh fish util-linux"
 
 RDKAFKA_VERSION_MIN=2.12.0
 RDKAFKA_PACKAGE=node-rdkafka@3.6.1 # carries librdkafka 2.12.0

@@ -3,6 +3,10 @@
  *
  *     #include <headrace/handler.h>
  *
+ *     HEADRACE_HANDLERS
+ *
+ *     headrace_handler handle;
+ *
  *     int handle(const struct headrace_event *event, struct headrace_answer *answer)
  *     {
  *         if (event->data.size == 0)

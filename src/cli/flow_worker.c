@@ -291,6 +291,19 @@ static struct err open_all(struct flow_worker *worker, struct diag *diag)
     return start_writer(worker);
 }
 
+static void say_counts(const struct flow_worker *worker)
+{
+    const struct engine_counts *counts = engine_counts(worker->engine);
+    flow_say(worker->settings.log, FLOW_LOG_INFO, name_of(worker),
+             "ended: %" PRIu64 " events done, %" PRIu64 " passed over, %" PRIu64
+             " calls failed, %" PRIu64 " dead letters, %" PRIu64 " records written in %" PRIu64
+             " commits, %" PRIu64 " commits made again",
+             metric_read(&counts->processed), metric_read(&counts->skipped),
+             metric_read(&counts->failed), metric_read(&counts->dead_lettered),
+             metric_read(&counts->emitted), metric_read(&counts->commits),
+             metric_read(&counts->commits_failed));
+}
+
 /* Whatever was opened; a commit that is being written is waited for. */
 static void close_all(struct flow_worker *worker)
 {
@@ -300,6 +313,8 @@ static void close_all(struct flow_worker *worker)
         worker->result = (struct commit_result){.fate = COMMIT_FAILED};
     if (worker->engine != NULL && (worker->has_result || worker->commit != NULL))
         engine_committed(worker->engine, &worker->result);
+    if (worker->engine != NULL)
+        say_counts(worker);
     engine_destroy(worker->engine);
     caller_destroy(worker->caller);
     client_close(worker->receiver);

@@ -7,6 +7,7 @@
 import collections
 import json
 import pathlib
+import ssl
 import subprocess
 import sys
 import threading
@@ -25,7 +26,8 @@ class Calls(place.FlowCase):
 
     def test_plain_record_is_wrapped_and_its_answer_emitted(self):
         endpoint = self.endpoint()
-        self.start(self.write([f"call: {endpoint.url}reserve", "emits: done"]))
+        self.start(self.write([f"call: {endpoint.url}reserve", "emits: done",
+                               "bearer: s3cret"]))
         self.send([("a", {"n": 1})])
         result = self.wait_results(1)[0]
         request = endpoint.requests[0]
@@ -39,6 +41,7 @@ class Calls(place.FlowCase):
         self.assertEqual(request.headers["ce-id"], f"{topic}-{partition}-{offset}")
         self.assertEqual(request.headers["content-type"], "application/json")
         self.assertEqual(request.headers["headrace-attempt"], "1")
+        self.assertEqual(request.headers["authorization"], "Bearer s3cret")
         self.assertGreater(int(request.headers["headrace-generation"]), 0)
         headers = self.headers(result)
         self.assertEqual((result["key"], json.loads(result["value"])), ("a", {"n": 1}))
@@ -79,6 +82,30 @@ class Calls(place.FlowCase):
                       words["undeclared"]["__dlq.errors.message"])
         self.assertIn("no JSON object", words["broken"]["__dlq.errors.message"])
         self.assertIn("may emit several", words["ambiguous"]["__dlq.errors.message"])
+
+    def test_tls_with_a_certificate_of_each_side(self):
+        folder = pathlib.Path(self.data)
+        for name in ("server", "client"):
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
+                            "-days", "2", "-subj", "/CN=localhost",
+                            "-addext", "subjectAltName=DNS:localhost",
+                            "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem"],
+                           check=True, capture_output=True)
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=folder / "client.pem")
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_cert_chain(folder / "server.pem", folder / "server.key")
+        endpoint = self.endpoint()
+        endpoint.server.socket = context.wrap_socket(endpoint.server.socket, server_side=True)
+        sides = f"certificate: {folder}/client.pem, key: {folder}/client.key"
+        handler = [f"call: https://localhost:{endpoint.port}/", "emits: done"]
+        flow = self.start(self.write([*handler, "circuit: {failures: 1}",
+                                      f"tls: {{{sides}}}"]))  # nobody vouches for the server
+        self.send(many(3))
+        self.wait(lambda: "the circuit is open" in self.said(flow), "an open circuit")
+        self.stop(flow)
+        self.start(self.write([*handler, f"tls: {{ca: {folder}/server.pem, {sides}}}"]))
+        self.wait_results(3)
+        self.assertEqual(self.dead(), [])
 
     def test_where_lets_some_events_through(self):
         endpoint = self.endpoint()
@@ -461,6 +488,8 @@ class Processes(place.FlowCase):
         self.send(many(10))
         self.wait_results(10)
         self.assertLess(self.stop(flow), 2)
+        self.assertIn("h: ended: 10 events done, 0 passed over, 0 calls failed, 0 dead letters, "
+                      "10 records written", self.said(flow))
 
 
 if __name__ == "__main__":

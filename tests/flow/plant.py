@@ -7,7 +7,6 @@ Prints for each planted defect what it is, what found it, and the first of the s
 that did. Exits 1 where none of N did.
 """
 
-import argparse
 import pathlib
 import re
 import sys
@@ -72,19 +71,5 @@ def catch(name, seeds):
     return f"| {what} | {check[0] if check else 'a crash'} | |"
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--only", default=",".join(PLANTS), metavar="NAME,...")
-    parser.add_argument("--seeds", type=int, default=300, metavar="N")
-    args = parser.parse_args()
-    planting.make_copy()
-    missed = 0
-    for name in args.only.split(","):
-        row = catch(name, args.seeds)
-        missed += row is None
-        print(row or f"| {PLANTS[name][0]} | nothing | none of {args.seeds} |", flush=True)
-    sys.exit(1 if missed else 0)
-
-
 if __name__ == "__main__":
-    main()
+    sys.exit(planting.main(__doc__, PLANTS, catch, 300))

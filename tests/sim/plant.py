@@ -7,7 +7,6 @@ Prints a row of docs/reliability.md for each planted defect: what it is, what fo
 first of the seeds 1, 2, 3 ... that did. Exits 1 where none of N did.
 """
 
-import argparse
 import pathlib
 import re
 import sys
@@ -124,19 +123,5 @@ def catch(name, seeds):
     return f"| {what} | {by} | {failed[1]} |"
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default=",".join(PLANTS))
-    parser.add_argument("--seeds", type=int, default=200)
-    options = parser.parse_args()
-    planting.make_copy()
-    missed = 0
-    for name in options.only.split(","):
-        row = catch(name, options.seeds)
-        missed += row is None
-        print(row or f"| {PLANTS[name][0]} | nothing | > {options.seeds} |", flush=True)
-    return 1 if missed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(planting.main(__doc__, PLANTS, catch, 200))

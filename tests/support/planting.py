@@ -4,6 +4,7 @@ A plant is one place that is changed: a file, the text that is there exactly onc
 Where the text is not there, the defect has lost its place, and that is an error.
 """
 
+import argparse
 import contextlib
 import os
 import pathlib
@@ -59,3 +60,18 @@ def planted(name, plant, target):
         yield
     finally:
         path.write_text(text, encoding="utf-8")
+
+
+def main(description, plants, catch, seeds):
+    """The command line of a file of plants; catch(name, seeds) gives a row, or None. Exit code."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("--only", default=",".join(plants))
+    parser.add_argument("--seeds", type=int, default=seeds)
+    options = parser.parse_args()
+    make_copy()
+    missed = 0
+    for name in options.only.split(","):
+        row = catch(name, options.seeds)
+        missed += row is None
+        print(row or f"| {plants[name][0]} | nothing | > {options.seeds} |", flush=True)
+    return 1 if missed else 0

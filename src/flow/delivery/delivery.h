@@ -57,12 +57,11 @@ struct delivery {
     struct engine *engine; /* of the timer */
     struct timer timer;    /* PAUSING */
     enum delivery_state state;
-    uint64_t sequence;   /* of its mark in the lane's progress */
-    bool is_unjudged;    /* the handler's expression could not be evaluated for it */
-    uint32_t attempts;   /* calls that have failed and count */
-    uint32_t refusals;   /* in a row: nobody was there to be called */
-    int64_t received_ms; /* by the clock that does not jump */
-    size_t size;         /* bytes held, outputs excluded */
+    uint64_t sequence; /* of its mark in the lane's progress */
+    bool is_unjudged;  /* the handler's expression could not be evaluated for it */
+    uint32_t attempts; /* calls that have failed and count */
+    uint32_t refusals; /* in a row: nobody was there to be called */
+    size_t size;       /* bytes held, outputs excluded */
     struct output *outputs;
     struct output **outputs_end;
     struct client_message message; /* the bytes lie behind the struct */

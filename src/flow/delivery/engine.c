@@ -236,7 +236,6 @@ static struct err take_record(struct engine *engine, struct lane *lane,
     delivery->message.topic = lane->topic;
     delivery->sequence = sequence;
     delivery->is_unjudged = verdict == UNJUDGED;
-    delivery->received_ms = engine->wheel.now_ms;
     list_append(&lane->deliveries, &delivery->lane_link);
     engine->load.count++;
     engine->load.size += delivery->size;
@@ -375,9 +374,4 @@ bool engine_is_drained(const struct engine *engine)
 const struct engine_counts *engine_counts(const struct engine *engine)
 {
     return &engine->counts;
-}
-
-struct circuit *engine_circuit(struct engine *engine)
-{
-    return &engine->circuit;
 }

@@ -96,7 +96,4 @@ bool engine_is_drained(const struct engine *engine);
 
 const struct engine_counts *engine_counts(const struct engine *engine);
 
-/* The handler's breaker; on the engine's thread. */
-struct circuit *engine_circuit(struct engine *engine);
-
 #endif

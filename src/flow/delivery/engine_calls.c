@@ -189,7 +189,6 @@ static void call_handler(struct engine *engine, struct delivery *delivery,
     delivery->call = call;
     delivery->engine = engine;
     call->delivery = delivery;
-    call->begun_ms = engine->wheel.now_ms;
     call->generation = delivery->lane->generation;
     engine->load.called_count++;
     timer_init(&call->timer, time_out);

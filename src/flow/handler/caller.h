@@ -23,7 +23,6 @@ struct call {
     struct delivery *delivery;
     struct timer timer; /* its time is over */
     struct circuit_pass pass;
-    int64_t begun_ms;
     int32_t generation; /* of the group, when the partition was given to this process */
     /* Its time begins now: it was not with the handler before. The engine's; for the caller. */
     void (*restart)(struct call *call);
