@@ -52,6 +52,7 @@ struct flow_worker {
     atomic_bool is_stopping;
     atomic_bool is_over; /* the writer is to end */
     struct client *receiver;
+    struct client *reader; /* of companion topics */
     struct caller *caller;
     struct engine *engine;
     struct client *sender;
@@ -111,14 +112,32 @@ static struct err open_receiver(struct flow_worker *worker, struct diag *diag)
     return client_join(worker->receiver, worker->topics, worker->topic_count, diag);
 }
 
-static struct err open_sender(struct flow_worker *worker, struct diag *diag)
+static struct err open_reader(struct flow_worker *worker, struct diag *diag)
 {
     const struct client_property own[] = {
-        {"client.id", worker->group},        {"enable.idempotence", "true"},
-        {"message.max.bytes", "100000000"}, /* the topic's limit counts */
-        {"transaction.timeout.ms", "10000"}, {"transactional.id", worker->transactional_id},
+        {"client.id", worker->group},
+        {"auto.offset.reset", "earliest"}, /* compaction may take what a place was found at */
+        {"isolation.level", "read_committed"},
+        {"queued.max.messages.kbytes", "16384"},
     };
+    TRY(open_client(worker, CLIENT_RECEIVER, own, sizeof own / sizeof own[0], &worker->reader,
+                    diag));
+    client_wake_by(worker->reader, worker->event);
+    return ERR_NONE;
+}
+
+static struct err open_sender(struct flow_worker *worker, struct diag *diag)
+{
     bool is_once = worker->settings.handler->guarantee.number == FLOW_EXACTLY_ONCE;
+    const struct client_property own[] = {
+        {"client.id", worker->group},
+        {"enable.idempotence", "true"},
+        {"message.max.bytes", "100000000"}, /* the topic's limit counts */
+        /* What a failed output is followed by must not come before it when it is written again. */
+        {"enable.gapless.guarantee", is_once ? "false" : "true"},
+        {"transaction.timeout.ms", "10000"},
+        {"transactional.id", worker->transactional_id},
+    };
     size_t count = sizeof own / sizeof own[0] - (is_once ? 0 : 2);
     return open_client(worker, CLIENT_SENDER, own, count, &worker->sender, diag);
 }
@@ -278,11 +297,13 @@ static struct err open_all(struct flow_worker *worker, struct diag *diag)
 {
     const struct os *os = worker->settings.os;
     TRY(create_caller(worker, diag));
+    TRY(open_reader(worker, diag));
     TRY(open_receiver(worker, diag));
     const struct engine_settings settings = {.flow = worker->settings.flow,
                                              .handler = worker->settings.handler,
                                              .cluster = worker->settings.cluster,
                                              .receiver = worker->receiver,
+                                             .reader = worker->reader,
                                              .caller = worker->caller,
                                              .clock = os->clock,
                                              .random = os->random,
@@ -318,9 +339,11 @@ static void close_all(struct flow_worker *worker)
     engine_destroy(worker->engine);
     caller_destroy(worker->caller);
     client_close(worker->receiver);
+    client_close(worker->reader);
     worker->engine = NULL;
     worker->caller = NULL;
     worker->receiver = NULL;
+    worker->reader = NULL;
 }
 
 static void deliverer_run(void *argument)

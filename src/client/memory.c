@@ -229,7 +229,7 @@ static int64_t find_place(const struct memory_partition *partition, int64_t aske
     if (asked == CLIENT_OFFSET_EARLIEST)
         return (int64_t)partition->start;
     if (asked == CLIENT_OFFSET_LATEST)
-        return (int64_t)memory_stable_end(partition);
+        return (int64_t)partition->count;
     for (size_t i = partition->start; i < partition->count; i++) {
         const struct client_message *message = partition->slots[i].message;
         if (message != NULL && message->timestamp_ms >= asked)
@@ -421,6 +421,8 @@ static struct err configure(struct memory *memory, const struct client_settings 
             kept = &memory->transactional_id;
         if (strcmp(property->name, "auto.offset.reset") == 0)
             memory->is_reset_to_end = strcmp(property->value, "latest") == 0;
+        if (strcmp(property->name, "enable.gapless.guarantee") == 0)
+            memory->is_gapless = strcmp(property->value, "true") == 0;
         if (kept == NULL)
             continue;
         *kept = arena_copy_text(&memory->cluster->arena, span_text(property->value));

@@ -11,6 +11,9 @@
  * Members that subscribed get their share anew as a whole; those that joined give up what others
  * are to have and only then these get it. A group has members of one of these kinds.
  *
+ * The end of a partition is where the next message comes, whatever transaction is open before it. A
+ * sender with enable.gapless.guarantee takes nothing more once a message has failed.
+ *
  * Not as Kafka: a key's partition is not the one that librdkafka would choose; configs, growth,
  * descriptions of groups and deletions are ERR_UNSUPPORTED.
  *
@@ -44,7 +47,8 @@ MUST_USE struct err memory_cluster_create(const struct os_clock *clock,
 /* Frees it and all that it was sent. NULL is taken and ignored. */
 void memory_cluster_destroy(struct memory_cluster *cluster);
 
-/* A client of the cluster; the properties group.id and auto.offset.reset count. As client_open. */
+/* A client of the cluster; the properties group.id, auto.offset.reset, transactional.id
+ * and enable.gapless.guarantee count. As client_open. */
 MUST_USE struct err memory_cluster_connect(struct memory_cluster *cluster,
                                            const struct client_settings *settings,
                                            struct client **client, struct diag *diag);

@@ -103,7 +103,11 @@ struct err memory_send(struct client *client, const struct client_message *messa
     struct memory *memory = memory_of(client);
     if (memory->transactional_id != NULL && memory->transaction == NULL)
         return diag_fail(diag, ERR_INVALID, "no transaction was begun");
-    struct err err = memory->is_fenced ? err_make(ERR_FENCED) : append(memory, message);
+    struct err err;
+    if (memory->is_fenced || (memory->is_gapless && err_failed(memory->failure)))
+        err = err_make(ERR_FENCED);
+    else
+        err = append(memory, message);
     if (!err_failed(err)) {
         memory->counts.acknowledged++;
         return ERR_NONE;

@@ -172,6 +172,10 @@ struct flow_handler *flow_handler_at(const struct flow *flow, size_t at);
 struct flow_event *flow_find_event(const struct flow *flow, const char *name);
 struct flow_policy *flow_find_policy(const struct flow *flow, const char *name);
 
+/* The consumer group of a handler, <flow>.<handler>, in the arena; NULL: no memory. */
+const char *flow_group(const struct flow *flow, const struct flow_handler *handler,
+                       struct arena *arena);
+
 /* The topic of a handler's dead letters, in the arena: the one it names, or <topic>.dlq of its
  * first event's. NULL: no memory. */
 const char *flow_dead_letter_topic(const struct flow *flow, const struct flow_handler *handler,

@@ -226,6 +226,12 @@ struct flow_policy *flow_find_policy(const struct flow *flow, const char *name)
     return NULL;
 }
 
+const char *flow_group(const struct flow *flow, const struct flow_handler *handler,
+                       struct arena *arena)
+{
+    return arena_print(arena, "%s.%s", flow->name.text, handler->name.text);
+}
+
 const char *flow_dead_letter_topic(const struct flow *flow, const struct flow_handler *handler,
                                    struct arena *arena)
 {

@@ -4,9 +4,22 @@
 #include <stdio.h>
 
 #include "base/check.h"
+#include "flow/delivery/parked.h"
 
 /* A record of Kafka's default size (message.max.bytes) and what is said of it. */
-#define DEAD_LETTER_SIZE_MAX (1048588 + DEAD_LETTER_EXTRA_SIZE)
+#define RECORD_SIZE_MAX "1114124"
+
+/* Compaction leaves the newest segment alone; so much is read that need not be when a partition is
+ * taken over, at most. */
+#define PARKED_SEGMENT_SIZE "16777216"
+
+/* What is gathered for a plan. */
+struct plan {
+    const struct flow *flow;
+    const struct client_cluster *cluster;
+    struct arena *arena;
+    struct flow_topics topics;
+};
 
 static struct flow_topic *find(const struct flow_topics *topics, const char *name)
 {
@@ -29,84 +42,120 @@ static void look_up(const struct client_cluster *cluster, struct flow_topic *top
 }
 
 /* Adds a topic, or finds it there already. */
-static struct flow_topic *add(struct flow_topics *topics, const struct client_cluster *cluster,
-                              const char *name, const char *use)
+static struct flow_topic *add(struct plan *plan, const char *name, const char *use)
 {
+    struct flow_topics *topics = &plan->topics;
     struct flow_topic *known = find(topics, name);
     if (known != NULL)
         return known;
     struct flow_topic *topic = &topics->items[topics->count++];
     *topic = (struct flow_topic){.name = name, .use = use, .partition_count = -1};
-    look_up(cluster, topic);
+    look_up(plan->cluster, topic);
     topics->missing_count += !topic->is_there;
     return topic;
 }
 
-static void add_events(const struct flow *flow, const struct client_cluster *cluster,
-                       struct flow_topics *topics)
+static void add_events(struct plan *plan)
 {
-    for (size_t i = 0; i < flow->events.count; i++) {
-        const struct flow_event *event = flow_event_at(flow, i);
-        struct flow_topic *topic = add(topics, cluster, event->topic.text, event->name.text);
+    for (size_t i = 0; i < plan->flow->events.count; i++) {
+        const struct flow_event *event = flow_event_at(plan->flow, i);
+        struct flow_topic *topic = add(plan, event->topic.text, event->name.text);
         if (!topic->is_there && event->partitions.text != NULL)
             topic->partition_count = (int32_t)event->partitions.number;
     }
 }
 
-static struct err add_dead_letters(const struct flow *flow, const struct flow_handler *handler,
-                                   const struct client_cluster *cluster, struct arena *arena,
-                                   struct flow_topics *topics)
+/* The most partitions that a topic has whose events the handler handles. */
+static int32_t most_partitions(const struct plan *plan, const struct flow_handler *handler)
 {
-    const char *name = flow_dead_letter_topic(flow, handler, arena);
-    const char *use = arena_print(arena, "dead letters of %s", handler->name.text);
+    int32_t most = -1;
+    for (size_t i = 0; i < handler->handles.count; i++) {
+        const char *name = handler->handles.items[i].text;
+        const struct flow_topic *source =
+            find(&plan->topics, flow_find_event(plan->flow, name)->topic.text);
+        CHECK(source != NULL); /* all events' are there */
+        if (source->partition_count > most)
+            most = source->partition_count;
+    }
+    return most;
+}
+
+/* Adds a topic that belongs to the handler: as many partitions as it needs. */
+static struct err add_own(struct plan *plan, const struct flow_handler *handler,
+                          enum flow_topic_kind kind, const char *name, const char *what)
+{
+    const char *use = arena_print(plan->arena, "%s of %s", what, handler->name.text);
     if (name == NULL || use == NULL)
         return err_make(ERR_NO_MEMORY);
-    struct flow_topic *topic = add(topics, cluster, name, use);
-    topic->is_dead_letters = true;
-    for (size_t i = 0; i < handler->handles.count && !topic->is_there; i++) {
-        const struct flow_event *event = flow_find_event(flow, handler->handles.items[i].text);
-        const struct flow_topic *source = find(topics, event->topic.text);
-        CHECK(source != NULL); /* all events' are there */
-        if (source->partition_count > topic->partition_count)
-            topic->partition_count = source->partition_count;
-    }
+    struct flow_topic *topic = add(plan, name, use);
+    topic->kind = kind;
+    int32_t most = most_partitions(plan, handler);
+    if (!topic->is_there && most > topic->partition_count)
+        topic->partition_count = most;
     return ERR_NONE;
+}
+
+static struct err add_handler(struct plan *plan, const struct flow_handler *handler)
+{
+    struct arena *arena = plan->arena;
+    const char *group = flow_group(plan->flow, handler, arena);
+    if (group == NULL)
+        return err_make(ERR_NO_MEMORY);
+    TRY(add_own(plan, handler, FLOW_TOPIC_DEAD_LETTERS,
+                flow_dead_letter_topic(plan->flow, handler, arena), "dead letters"));
+    return add_own(plan, handler, FLOW_TOPIC_PARKED, parked_topic(group, arena), "parked events");
 }
 
 struct err flow_topics_plan(const struct flow *flow, struct client *client, struct arena *arena,
                             struct flow_topics *out, struct diag *diag)
 {
     struct client_cluster cluster;
-    struct flow_topics topics = {0};
+    struct plan plan = {.flow = flow, .cluster = &cluster, .arena = arena};
+    size_t count_max = flow->events.count + FLOW_HANDLER_TOPIC_COUNT * flow->handlers.count;
     TRY(client_cluster(client, NULL, arena, &cluster, diag));
-    topics.items =
-        arena_alloc_array(arena, flow->events.count + flow->handlers.count, sizeof *topics.items);
-    if (topics.items == NULL)
+    plan.topics.items = arena_alloc_array(arena, count_max, sizeof *plan.topics.items);
+    if (plan.topics.items == NULL)
         return err_make(ERR_NO_MEMORY);
-    add_events(flow, &cluster, &topics);
+    add_events(&plan);
     for (size_t i = 0; i < flow->handlers.count; i++)
-        TRY(add_dead_letters(flow, flow_handler_at(flow, i), &cluster, arena, &topics));
-    *out = topics;
+        TRY(add_handler(&plan, flow_handler_at(flow, i)));
+    *out = plan.topics;
     return ERR_NONE;
+}
+
+/* What a topic of the kind is made with. */
+static void add_configs(enum flow_topic_kind kind, struct client_new_topic *topic)
+{
+    static const struct client_property dead_letters[] = {{"retention.ms", "-1"},
+                                                          {"max.message.bytes", RECORD_SIZE_MAX}};
+    static const struct client_property parked[] = {{"cleanup.policy", "compact"},
+                                                    {"segment.bytes", PARKED_SEGMENT_SIZE},
+                                                    {"max.message.bytes", RECORD_SIZE_MAX}};
+    switch (kind) {
+    case FLOW_TOPIC_EVENTS:
+        break;
+    case FLOW_TOPIC_DEAD_LETTERS:
+        topic->configs = dead_letters;
+        topic->config_count = sizeof dead_letters / sizeof dead_letters[0];
+        break;
+    case FLOW_TOPIC_PARKED:
+        topic->configs = parked;
+        topic->config_count = sizeof parked / sizeof parked[0];
+        break;
+    }
 }
 
 struct err flow_topics_create(const struct flow_topics *topics, struct client *client,
                               struct diag *diag)
 {
-    char size[16];
-    (void)snprintf(size, sizeof size, "%d", DEAD_LETTER_SIZE_MAX);
-    const struct client_property configs[] = {{"retention.ms", "-1"}, {"max.message.bytes", size}};
     for (size_t i = 0; i < topics->count; i++) {
         const struct flow_topic *topic = &topics->items[i];
-        const struct client_new_topic wanted = {
-            .name = topic->name,
-            .partition_count = topic->partition_count,
-            .replication_factor = -1,
-            .configs = configs,
-            .config_count = topic->is_dead_letters ? sizeof configs / sizeof configs[0] : 0,
-        };
+        struct client_new_topic wanted = {.name = topic->name,
+                                          .partition_count = topic->partition_count,
+                                          .replication_factor = -1};
         if (topic->is_there)
             continue;
+        add_configs(topic->kind, &wanted);
         struct err err = client_topic_create(client, &wanted, diag);
         if (err_failed(err) && !err_is(err, ERR_EXISTS))
             return diag_wrap(diag, err, "topic %s", topic->name);

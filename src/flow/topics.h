@@ -1,9 +1,9 @@
 /*
  * topics: which topics a flow needs, and which of them are to be made.
  *
- * Those of its events, and for each handler its dead letters: as many partitions as the topics it
- * handles have at most, room for a record and the words about its failure, and kept until they are
- * dealt with.
+ * Those of its events, and for each handler its own, with as many partitions as the topics that it
+ * handles have at most: dead letters, with room for a record and the words about its failure, kept
+ * until they are dealt with; and parked events, compacted.
  */
 #ifndef HEADRACE_FLOW_TOPICS_H
 #define HEADRACE_FLOW_TOPICS_H
@@ -11,15 +11,17 @@
 #include "client/client.h"
 #include "flow/flow.h"
 
-/* A dead letter is its record and what is said of it. */
-#define DEAD_LETTER_EXTRA_SIZE (64 * 1024)
+/* Topics of a handler alone. */
+#define FLOW_HANDLER_TOPIC_COUNT 2
+
+enum flow_topic_kind { FLOW_TOPIC_EVENTS, FLOW_TOPIC_DEAD_LETTERS, FLOW_TOPIC_PARKED };
 
 struct flow_topic {
     const char *name;
     const char *use;         /* "order.placed", "dead letters of reserve-stock" */
     bool is_there;           /* in the cluster */
     int32_t partition_count; /* it has, or is to get; -1: the server's default */
-    bool is_dead_letters;
+    enum flow_topic_kind kind;
 };
 
 struct flow_topics {

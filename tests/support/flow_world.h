@@ -15,7 +15,7 @@
 
 #define WORLD_PROCESS_COUNT_MAX 4
 #define WORLD_CALL_COUNT_MAX 256
-#define WORLD_TOPIC_COUNT 3
+#define WORLD_TOPIC_COUNT 5
 
 /* What a call is answered with, and when. */
 struct world_plan {
@@ -42,6 +42,7 @@ struct world_process {
     bool is_alive;
     int number;
     struct client *receiver;
+    struct client *reader;
     struct client *sender;
     struct engine *engine;
     struct caller caller;
@@ -186,12 +187,19 @@ static const struct caller_ops world_caller_ops = {
 
 /* --- processes ---------------------------------------------------------------------------- */
 
+static inline bool world_is_once(const struct world *world)
+{
+    return flow_handler_at(world->file->flow, 0)->guarantee.number == FLOW_EXACTLY_ONCE;
+}
+
 static inline void world_open_sender(struct world_process *process)
 {
     char id[32];
     (void)snprintf(id, sizeof id, "f.h.%d", process->number);
-    const struct client_property properties[] = {{"transactional.id", id}};
-    struct client_settings settings = {.properties = properties, .property_count = 1};
+    const struct client_property once[] = {{"transactional.id", id}};
+    const struct client_property at_least_once[] = {{"enable.gapless.guarantee", "true"}};
+    struct client_settings settings = {
+        .properties = world_is_once(process->world) ? once : at_least_once, .property_count = 1};
     assert_ok(memory_cluster_connect(process->world->cluster, &settings, &process->sender, NULL));
 }
 
@@ -204,6 +212,8 @@ static inline void world_start(struct world *world, int number)
     const struct client_property properties[] = {{"group.id", "f.h"}};
     struct client_settings settings = {.properties = properties, .property_count = 1};
     assert_ok(memory_cluster_connect(world->cluster, &settings, &process->receiver, NULL));
+    settings.property_count = 0;
+    assert_ok(memory_cluster_connect(world->cluster, &settings, &process->reader, NULL));
     world_open_sender(process);
     const char *const topics[] = {"things"};
     assert_ok(client_join(process->receiver, topics, 1, NULL));
@@ -211,6 +221,7 @@ static inline void world_start(struct world *world, int number)
                                      .handler = flow_handler_at(world->file->flow, 0),
                                      .cluster = "memory",
                                      .receiver = process->receiver,
+                                     .reader = process->reader,
                                      .caller = &process->caller,
                                      .clock = &world->clock,
                                      .random = &world->random,
@@ -224,7 +235,10 @@ static inline void world_write_commit(struct world_process *process)
     struct commit_result result;
     const struct commit *commit = process->commit;
     process->commit = NULL;
-    commit_write_once(commit, process->sender, process->receiver, &result);
+    if (world_is_once(process->world))
+        commit_write_once(commit, process->sender, process->receiver, &result);
+    else
+        commit_write_at_least_once(commit, process->sender, process->receiver, 0, &result);
     if (result.is_sender_over) {
         client_close(process->sender);
         memory_cluster_notice(process->world->cluster);
@@ -271,9 +285,20 @@ static inline void world_kill(struct world_process *process)
     }
     engine_destroy(process->engine);
     memory_cluster_crash(process->receiver);
+    memory_cluster_crash(process->reader);
     memory_cluster_crash(process->sender);
     process->is_alive = false;
     process->commit = NULL;
+}
+
+/* One that has drained leaves. */
+static inline void world_close(struct world_process *process)
+{
+    engine_destroy(process->engine);
+    client_close(process->receiver);
+    client_close(process->reader);
+    client_close(process->sender);
+    process->is_alive = false;
 }
 
 /* As SIGTERM: drains, and leaves the group. */
@@ -285,10 +310,7 @@ static inline void world_stop(struct world_process *process)
         process->world->now_us += 1000;
         world_step(process, 10, 0);
     }
-    engine_destroy(process->engine);
-    client_close(process->receiver);
-    client_close(process->sender);
-    process->is_alive = false;
+    world_close(process);
 }
 
 /* --- the world ---------------------------------------------------------------------------- */
@@ -296,7 +318,8 @@ static inline void world_stop(struct world_process *process)
 static inline void world_init(struct world *world, struct flow_fixture *file, const char *text,
                               int32_t partition_count)
 {
-    static const char *const topics[WORLD_TOPIC_COUNT] = {"things", "results", "things.dlq"};
+    static const char *const topics[WORLD_TOPIC_COUNT] = {"things", "results", "things.dlq",
+                                                          "f.h.parked", "f.h.inbox"};
     world->file = file;
     (void)flow_fixture_take(file, text);
     world->clock = (struct os_clock){world, world_mono_us, world_wall_ms};

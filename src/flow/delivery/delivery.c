@@ -53,20 +53,41 @@ struct err delivery_create(const struct client_message *message, struct delivery
     delivery->outputs_end = &delivery->outputs;
     list_init(&delivery->link);
     list_init(&delivery->lane_link);
+    list_init(&delivery->turn_link);
     timer_init(&delivery->timer, NULL);
     copy_message(message, delivery + 1, &delivery->message);
     *out = delivery;
     return ERR_NONE;
 }
 
+void delivery_free_outputs(struct output *outputs)
+{
+    while (outputs != NULL) {
+        struct output *next = outputs->next;
+        free(outputs);
+        outputs = next;
+    }
+}
+
+struct output *delivery_take_outputs(struct delivery *delivery)
+{
+    struct output *outputs = delivery->outputs;
+    delivery->outputs = NULL;
+    delivery->outputs_end = &delivery->outputs;
+    return outputs;
+}
+
 void delivery_clear_outputs(struct delivery *delivery)
 {
-    while (delivery->outputs != NULL) {
-        struct output *output = delivery->outputs;
-        delivery->outputs = output->next;
-        free(output);
-    }
-    delivery->outputs_end = &delivery->outputs;
+    delivery_free_outputs(delivery_take_outputs(delivery));
+}
+
+void delivery_put_outputs(struct delivery *delivery, struct output *outputs)
+{
+    delivery_clear_outputs(delivery);
+    delivery->outputs = outputs;
+    while (*delivery->outputs_end != NULL)
+        delivery->outputs_end = &(*delivery->outputs_end)->next;
 }
 
 void delivery_destroy(struct delivery *delivery)
@@ -81,12 +102,12 @@ void delivery_move(struct delivery *delivery, enum delivery_state state)
 {
 #define MAY(state) (1U << DELIVERY_##state)
     static const unsigned moves[DELIVERY_STATE_COUNT] = {
-        [DELIVERY_QUEUED] = MAY(READY),
+        [DELIVERY_QUEUED] = MAY(READY) | MAY(PAUSING) | MAY(FINISHED),
         [DELIVERY_READY] = MAY(CALLED) | MAY(FINISHED),
         [DELIVERY_CALLED] = MAY(PAUSING) | MAY(FINISHED) | MAY(READY),
         [DELIVERY_PAUSING] = MAY(READY),
         [DELIVERY_FINISHED] = MAY(SEALED),
-        [DELIVERY_SEALED] = MAY(FINISHED),
+        [DELIVERY_SEALED] = MAY(FINISHED) | MAY(QUEUED) | MAY(READY) | MAY(PAUSING),
     };
 #undef MAY
     CHECK((moves[delivery->state] >> state & 1) != 0);

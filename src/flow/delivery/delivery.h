@@ -4,13 +4,17 @@
  *                        ,------------- retry -------------.
  *                        v                                 |
  *     QUEUED ---------> READY ----------> CALLED -------> PAUSING
- *     behind another      |  filtered out,   |
- *     of its key          |  poison          | answered for good
- *                         v                  v
- *                      FINISHED <---------- (outputs)
- *                        |  ^
+ *     behind another      |  poison          |
+ *     of its key          |                  | answered for good, or parked
+ *       |                 v                  v
+ *       '----------->  FINISHED <---------- (outputs)
+ *       is parked        |  ^
  *        commit is built v  | commit has failed
  *                       SEALED ----------> freed, once it is committed
+ *                          '-------------> QUEUED, READY or PAUSING, once it is parked
+ *
+ * One that must wait long is parked: a record of the handler's parked topic holds it from then on
+ * (parked.h), and it counts as done in its own partition. It keeps its place in its key's turn.
  *
  * A delivery whose partition goes away is dropped in any state but SEALED (the commit holds it) and
  * CALLED while the partition drains.
@@ -42,6 +46,14 @@ enum delivery_state {
     DELIVERY_STATE_COUNT
 };
 
+/* Whether a record of the parked topic holds it. */
+enum delivery_parking {
+    PARKING_NONE,
+    PARKING_SOON, /* FINISHED or SEALED: its record is among its outputs */
+    PARKING_DONE, /* it is there, and goes when the delivery is committed */
+    PARKING_AGAIN /* FINISHED or SEALED: it is there, and is written anew */
+};
+
 /* A record to be written when its delivery is committed. */
 struct output {
     struct output *next;
@@ -51,16 +63,19 @@ struct output {
 struct delivery {
     struct list link;      /* in the list of its state, if that has one */
     struct list lane_link; /* among all of its lane */
+    struct list turn_link; /* among those of its key */
     struct lane *lane;
     struct turn *turn;     /* NULL: it waits for no other */
     struct call *call;     /* CALLED */
     struct engine *engine; /* of the timer */
     struct timer timer;    /* PAUSING */
     enum delivery_state state;
-    uint64_t sequence; /* of its mark in the lane's progress */
+    enum delivery_parking parking;
+    uint64_t sequence; /* of its mark in the lane's progress; once it is parked, it has none */
     bool is_unjudged;  /* the handler's expression could not be evaluated for it */
     uint32_t attempts; /* calls that have failed and count */
     uint32_t refusals; /* in a row: nobody was there to be called */
+    int64_t due_ms;    /* it is not called before; by the clock that does not jump */
     size_t size;       /* bytes held, outputs excluded */
     struct output *outputs;
     struct output **outputs_end;
@@ -82,6 +97,18 @@ MUST_USE struct err delivery_add_output(struct delivery *delivery,
 
 /* Forgets the outputs. */
 void delivery_clear_outputs(struct delivery *delivery);
+
+void delivery_free_outputs(struct output *outputs);
+
+/* Takes the outputs away, for delivery_put_outputs to put them back in the place of others. */
+struct output *delivery_take_outputs(struct delivery *delivery);
+void delivery_put_outputs(struct delivery *delivery, struct output *outputs);
+
+/* Whether its record in the parked topic was written; what it leads to takes that away. */
+static inline bool delivery_is_parked(const struct delivery *delivery)
+{
+    return delivery->parking == PARKING_DONE || delivery->parking == PARKING_AGAIN;
+}
 
 /* The first header of the name; the null span where there is none. */
 struct span message_header(const struct client_message *message, const char *name);

@@ -1,6 +1,7 @@
 /* engine: receiving, waiting, beginning and end. */
 #include "flow/delivery/engine_internal.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -59,6 +60,7 @@ static struct err init(struct engine *engine, const struct engine_settings *sett
     engine->lanes.full_since_ms = -1;
     wheel_init(&engine->wheel, engine_now_ms(engine));
     engine_init_commits(engine);
+    engine_init_parking(engine);
     turns_init(&engine->turns, random_u64(settings->random));
     rate_init(&engine->rate, handler->rate.text == NULL ? 0 : handler->rate.number);
     struct circuit_rule circuit = circuit_rule_of(flow, handler);
@@ -69,12 +71,15 @@ static struct err init(struct engine *engine, const struct engine_settings *sett
     engine->records.flow = flow;
     engine->records.handler = handler;
     engine->records.clock = settings->clock;
-    engine->records.group =
-        arena_print(&engine->names, "%s.%s", flow->name.text, handler->name.text);
+    engine->records.group = flow_group(flow, handler, &engine->names);
+    engine->records.writer = arena_print(&engine->names, "%016" PRIx64,
+                                         random_u64(settings->random));
     engine->records.dead_letter_topic = flow_dead_letter_topic(flow, handler, &engine->names);
-    if (engine->records.group == NULL || engine->records.dead_letter_topic == NULL)
+    if (engine->records.group == NULL || engine->records.dead_letter_topic == NULL ||
+        engine->records.writer == NULL)
         return err_make(ERR_NO_MEMORY);
-    return ERR_NONE;
+    engine->records.parked_topic = parked_topic(engine->records.group, &engine->names);
+    return engine->records.parked_topic == NULL ? err_make(ERR_NO_MEMORY) : ERR_NONE;
 }
 
 struct err engine_create(const struct engine_settings *settings, struct engine **out)
@@ -101,6 +106,7 @@ void engine_destroy(struct engine *engine)
         engine_lose_lane(engine, lane);
         engine_free_lane(engine, lane);
     }
+    engine_deinit_parking(engine);
     map_deinit(&engine->lanes.by_place);
     free(engine->lanes.arrival.places);
     turns_deinit(&engine->turns);
@@ -196,8 +202,7 @@ static struct err judge(struct engine *engine, const struct client_message *mess
     return ERR_NONE;
 }
 
-/* Gives the delivery its place in the order that the handler keeps. */
-static struct err queue(struct engine *engine, struct delivery *delivery)
+struct err engine_queue(struct engine *engine, struct delivery *delivery)
 {
     bool is_holder = true;
     struct span key = delivery->message.key;
@@ -206,7 +211,7 @@ static struct err queue(struct engine *engine, struct delivery *delivery)
     if (engine->rule.order != FLOW_ORDER_NONE && !span_is_null(key))
         TRY(turns_ask(&engine->turns, delivery, delivery->lane->id, key, &is_holder));
     if (is_holder)
-        engine_make_ready(engine, delivery);
+        engine_go_on(engine, delivery);
     return ERR_NONE;
 }
 
@@ -239,10 +244,12 @@ static struct err take_record(struct engine *engine, struct lane *lane,
     list_append(&lane->deliveries, &delivery->lane_link);
     engine->load.count++;
     engine->load.size += delivery->size;
-    err = queue(engine, delivery);
+    err = engine_queue(engine, delivery);
     if (err_failed(err)) { /* it is read again */
         engine_drop(engine, delivery);
         progress_take_back(&lane->progress);
+    } else {
+        engine_park_behind(engine, delivery);
     }
     return err;
 }
@@ -321,6 +328,7 @@ struct err engine_step(struct engine *engine, struct diag *diag)
     CHECK_MAGIC(engine, ENGINE_MAGIC);
     wheel_advance(&engine->wheel, engine_now_ms(engine));
     engine_take_answers(engine);
+    TRY(engine_step_parking(engine, diag));
     TRY(engine_step_places(engine, diag));
     TRY(engine_resolve_commit(engine, diag));
     engine_begin_calls(engine);
@@ -332,9 +340,9 @@ int64_t engine_wait_ms(const struct engine *engine)
     int64_t now_ms = engine_now_ms(engine);
     const struct engine_lanes *lanes = &engine->lanes;
     int64_t due_ms = -1;
-    if (engine_is_drained(engine))
+    if (engine_is_drained(engine) || engine->parking.has_more)
         return 0;
-    if (lanes->arrival.places != NULL)
+    if (lanes->arrival.places != NULL && !lanes->arrival.is_loading)
         due_ms = lanes->arrival.due_ms;
     if (lanes->is_revoking || engine->is_draining)
         due_ms = engine_sooner(due_ms, lanes->drain_until_ms);
@@ -345,6 +353,7 @@ int64_t engine_wait_ms(const struct engine *engine)
         wait_ms = due_ms <= now_ms ? 0 : due_ms - now_ms;
     wait_ms = engine_sooner(wait_ms, engine_call_wait_ms(engine));
     wait_ms = engine_sooner(wait_ms, engine_commit_wait_ms(engine));
+    wait_ms = engine_sooner(wait_ms, companion_wait_ms(&engine->parking.companion, now_ms));
     int64_t timer_ms = wheel_wait_ms(&engine->wheel);
     if (timer_ms >= 0) { /* the wheel counts from its last turn */
         timer_ms -= now_ms - engine->wheel.now_ms;
@@ -361,7 +370,7 @@ void engine_drain(struct engine *engine)
     engine->lanes.drain_until_ms = engine_now_ms(engine) + engine->rule.drain_ms;
     LIST_EACH (&engine->lanes.all, link) {
         struct lane *lane = LIST_ENTRY(link, struct lane, link);
-        if (lane->state == LANE_OPEN)
+        if (lane->state == LANE_OPEN || lane->state == LANE_LOADING)
             lane->state = LANE_DRAINING;
     }
 }

@@ -20,10 +20,14 @@
  *     these is let go before it is written; what a lane that was lost still brings is dropped.
  *  4. Every delivery ends committed, or with its lane. Attempts are bounded by the retry rule;
  * calls that reached nobody, and an open circuit, cost none.
- *  5. What is held is bounded by in-flight: beyond it nothing is received.
+ *  5. What is held is bounded by in-flight, and what is parked by PARKED_COUNT_MAX: beyond it
+ *     nothing is received.
+ *  6. An event is parked only behind such of its key as are: what is parked of a key comes before
+ *     all else of it.
  *
  * engine.c receives and waits; engine_places.c deals with partitions that come and go,
- * engine_calls.c with calls and their answers, engine_commits.c with commits.
+ * engine_calls.c with calls and their answers, engine_commits.c with commits, engine_parking.c with
+ * events that wait outside.
  */
 #ifndef HEADRACE_FLOW_DELIVERY_ENGINE_H
 #define HEADRACE_FLOW_DELIVERY_ENGINE_H
@@ -43,6 +47,7 @@ struct engine_settings {
     const struct flow_handler *handler;
     const char *cluster;     /* its id */
     struct client *receiver; /* has joined the group with the handler's topics, or will */
+    struct client *reader;   /* without a group, of the handler's companion topics */
     struct caller *caller;
     const struct os_clock *clock;
     const struct os_random *random;
@@ -55,6 +60,7 @@ struct engine_counts {
     struct metric_counter failed; /* calls that did */
     struct metric_counter skipped;
     struct metric_counter dead_lettered;
+    struct metric_counter parked;
     struct metric_counter emitted;
     struct metric_counter commits;
     struct metric_counter commits_failed;

@@ -11,14 +11,29 @@ void engine_make_ready(struct engine *engine, struct delivery *delivery)
     list_append(&engine->ready, &delivery->link);
 }
 
-/* The next of its key may be called. */
-static void pass_turn(struct engine *engine, struct delivery *delivery)
+static void pause_over(struct timer *timer)
 {
-    if (delivery->turn == NULL)
+    struct delivery *delivery = LIST_ENTRY(timer, struct delivery, timer);
+    engine_make_ready(delivery->engine, delivery);
+}
+
+void engine_go_on(struct engine *engine, struct delivery *delivery)
+{
+    if (delivery->due_ms <= engine->wheel.now_ms) {
+        engine_make_ready(engine, delivery);
         return;
-    struct delivery *next = turns_pass(&engine->turns, delivery);
-    if (next != NULL)
-        engine_make_ready(engine, next);
+    }
+    delivery_move(delivery, DELIVERY_PAUSING);
+    delivery->engine = engine;
+    timer_init(&delivery->timer, pause_over);
+    wheel_set(&engine->wheel, &delivery->timer, delivery->due_ms);
+}
+
+void engine_leave_turn(struct engine *engine, struct delivery *delivery)
+{
+    struct delivery *next = turns_leave(&engine->turns, delivery);
+    if (next != NULL && next->state == DELIVERY_QUEUED)
+        engine_go_on(engine, next);
 }
 
 /* Its call is over, or given up. */
@@ -48,62 +63,56 @@ size_t engine_outputs_size(const struct delivery *delivery)
 
 void engine_drop(struct engine *engine, struct delivery *delivery)
 {
-    switch (delivery->state) {
-    case DELIVERY_QUEUED:
-        if (delivery->turn != NULL)
-            turns_give_up(&engine->turns, delivery);
-        break;
-    case DELIVERY_FINISHED:
-        engine->load.output_size -= engine_outputs_size(delivery);
-        list_remove(&delivery->link);
-        break;
-    case DELIVERY_CALLED:
+    CHECK(delivery->state != DELIVERY_SEALED);
+    if (delivery->state == DELIVERY_CALLED)
         cancel_call(engine, delivery);
-        pass_turn(engine, delivery);
-        break;
-    case DELIVERY_READY:
-    case DELIVERY_PAUSING:
-        timer_cancel(&delivery->timer);
-        list_remove(&delivery->link);
-        pass_turn(engine, delivery);
-        break;
-    case DELIVERY_SEALED:
-    case DELIVERY_STATE_COUNT:
-        CHECK(false);
-        break;
-    }
+    if (delivery->state == DELIVERY_FINISHED)
+        engine->load.output_size -= engine_outputs_size(delivery);
+    engine_forget(engine, delivery);
+}
+
+void engine_forget(struct engine *engine, struct delivery *delivery)
+{
+    timer_cancel(&delivery->timer);
+    list_remove(&delivery->link);
+    engine_leave_turn(engine, delivery);
     list_remove(&delivery->lane_link);
-    engine->load.count--;
-    engine->load.size -= delivery->size;
+    if (delivery->parking != PARKING_NONE)
+        lane_remove_parked(delivery->lane, delivery);
+    struct engine_load *load = engine_load_of(engine, delivery);
+    load->count--;
+    load->size -= delivery->size;
     delivery_destroy(delivery);
 }
 
-void engine_finish(struct engine *engine, struct delivery *delivery)
+void engine_await_commit(struct engine *engine, struct delivery *delivery)
 {
     delivery_move(delivery, DELIVERY_FINISHED);
     if (list_is_empty(&engine->finished))
         engine->load.finished_since_ms = engine->wheel.now_ms;
     engine->load.output_size += engine_outputs_size(delivery);
     list_append(&engine->finished, &delivery->link);
-    pass_turn(engine, delivery);
 }
 
-static void pause_over(struct timer *timer);
+void engine_finish(struct engine *engine, struct delivery *delivery)
+{
+    engine_await_commit(engine, delivery);
+    engine_leave_turn(engine, delivery);
+}
 
 /* It is called again, after a while; meanwhile it keeps its turn. */
 static void pause_delivery(struct engine *engine, struct delivery *delivery, int64_t pause_ms)
 {
-    delivery_move(delivery, DELIVERY_PAUSING);
-    delivery->engine = engine;
-    timer_init(&delivery->timer, pause_over);
     /* From now, not from when this step began; and a started millisecond does not count. */
-    wheel_set(&engine->wheel, &delivery->timer, engine_now_ms(engine) + 1 + pause_ms);
+    delivery->due_ms = engine_now_ms(engine) + 1 + pause_ms;
+    engine_go_on(engine, delivery);
 }
 
-static void pause_over(struct timer *timer)
+/* Its call has failed, and it is called again after a while, in which it may be parked. */
+static void wait_for_retry(struct engine *engine, struct delivery *delivery, int64_t pause_ms)
 {
-    struct delivery *delivery = LIST_ENTRY(timer, struct delivery, timer);
-    engine_make_ready(delivery->engine, delivery);
+    if (!engine_park(engine, delivery, pause_ms))
+        pause_delivery(engine, delivery, pause_ms);
 }
 
 /* Gives it up for good. Without memory for that, it is called once more. */
@@ -137,7 +146,7 @@ static void retry(struct engine *engine, struct delivery *delivery, int64_t retr
     if (retry_is_over(rule, delivery->attempts))
         give_up(engine, delivery, fault, message);
     else
-        pause_delivery(
+        wait_for_retry(
             engine, delivery,
             retry_pause_ms(rule, delivery->attempts, retry_after_ms, engine->settings.random));
 }
@@ -306,7 +315,7 @@ static void take_answer(struct engine *engine, const struct answer *answer)
     case ANSWER_UNREACHABLE:
         metric_add(&engine->counts.failed, 1);
         delivery->refusals++;
-        pause_delivery(
+        wait_for_retry(
             engine, delivery,
             retry_pause_ms(&engine->rule.retry, delivery->refusals, 0, engine->settings.random));
         break;

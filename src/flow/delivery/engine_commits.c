@@ -85,7 +85,10 @@ static void seal(struct engine *engine, struct delivery *delivery)
     list_append(&commit->deliveries, &delivery->link);
     commit->delivery_count++;
     delivery->lane->sealed_count++;
-    progress_seal(&delivery->lane->progress, delivery->sequence);
+    if (delivery_is_parked(delivery))
+        commit->has_parked = true;
+    else
+        progress_seal(&delivery->lane->progress, delivery->sequence);
 }
 
 /* Takes it out of the commit again, to the front of those that wait. */
@@ -97,7 +100,7 @@ static void unseal(struct engine *engine, struct delivery *delivery)
     list_prepend(&engine->finished, &delivery->link);
     commit->delivery_count--;
     delivery->lane->sealed_count--;
-    if (delivery->lane->state != LANE_GONE)
+    if (delivery->lane->state != LANE_GONE && !delivery_is_parked(delivery))
         progress_unseal(&delivery->lane->progress, delivery->sequence);
 }
 
@@ -128,6 +131,11 @@ static struct err add_offset(struct engine *engine, struct lane *lane)
     /* Without its metadata an offset would take back what is done above it. */
     if (!fits || (lane->sealed_count == 0 && !lane_is_behind(lane)))
         return ERR_NONE;
+    if (commit->has_parked) {
+        metadata = progress_add_nonce(metadata, random_u64(engine->settings.random), &commit->arena);
+        if (metadata == NULL)
+            return err_make(ERR_NO_MEMORY);
+    }
     lane->is_in_commit = true;
     commit->lanes[commit->offset_count] = lane;
     commit->offsets[commit->offset_count++] =
@@ -191,6 +199,7 @@ struct err engine_commit(struct engine *engine, const struct commit **out)
     if (engine->writing.is_written || engine_commit_wait_ms(engine) != 0)
         return ERR_NONE;
     CHECK(commit->delivery_count == 0);
+    commit->has_parked = false;
     while (!list_is_empty(&engine->finished) && commit->delivery_count < COMMIT_EVENT_COUNT_MAX)
         seal(engine, LIST_ENTRY(engine->finished.next, struct delivery, link));
     struct err err = add_offsets(engine);
@@ -209,32 +218,36 @@ struct err engine_commit(struct engine *engine, const struct commit **out)
     return ERR_NONE;
 }
 
-/* Counts and frees a delivery that is committed. */
+/* Counts and frees a delivery that is done. */
 static void forget(struct engine *engine, struct delivery *delivery)
 {
     uint64_t output_count = 0;
     for (const struct output *output = delivery->outputs; output != NULL; output = output->next)
-        output_count++;
+        output_count += strcmp(output->message.topic, engine->records.parked_topic) != 0;
     metric_add(&engine->counts.emitted, output_count);
     metric_add(&engine->counts.processed, 1);
-    engine->load.count--;
-    engine->load.size -= delivery->size;
+    engine_forget(engine, delivery);
+}
+
+/* A delivery is committed. */
+static void let_go(struct engine *engine, struct delivery *delivery)
+{
+    struct lane *lane = delivery->lane;
+    lane->sealed_count--;
     engine->load.output_size -= engine_outputs_size(delivery);
-    list_remove(&delivery->link);
-    list_remove(&delivery->lane_link);
-    delivery_destroy(delivery);
+    if (lane->state != LANE_GONE && !delivery_is_parked(delivery))
+        progress_finish(&lane->progress, delivery->sequence);
+    if (delivery->parking == PARKING_SOON || delivery->parking == PARKING_AGAIN)
+        engine_take_parked(engine, delivery);
+    else
+        forget(engine, delivery);
 }
 
 static void commit_done(struct engine *engine)
 {
     struct commit *commit = &engine->writing.commit;
-    LIST_EACH (&commit->deliveries, link) {
-        struct delivery *delivery = LIST_ENTRY(link, struct delivery, link);
-        delivery->lane->sealed_count--;
-        if (delivery->lane->state != LANE_GONE)
-            progress_finish(&delivery->lane->progress, delivery->sequence);
-        forget(engine, delivery);
-    }
+    LIST_EACH (&commit->deliveries, link)
+        let_go(engine, LIST_ENTRY(link, struct delivery, link));
     commit->delivery_count = 0;
     for (size_t i = 0; i < commit->offset_count; i++)
         commit->lanes[i]->committed = commit->offsets[i].offset;
@@ -263,6 +276,7 @@ static void refuse(struct engine *engine, struct delivery *delivery, const char 
         return;
     }
     engine->load.output_size -= engine_outputs_size(delivery);
+    engine_give_up_parking(engine, delivery);
     arena_reset(&engine->scratch);
     if (!err_failed(
             records_dead_letter(&engine->records, delivery, "output", message, &engine->scratch)))

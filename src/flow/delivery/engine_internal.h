@@ -2,7 +2,9 @@
 #ifndef HEADRACE_FLOW_DELIVERY_ENGINE_INTERNAL_H
 #define HEADRACE_FLOW_DELIVERY_ENGINE_INTERNAL_H
 
+#include "flow/delivery/companion.h"
 #include "flow/delivery/engine.h"
+#include "flow/delivery/parked.h"
 #include "flow/delivery/records.h"
 #include "flow/delivery/turns.h"
 #include "flow/policy/rate.h"
@@ -33,6 +35,19 @@
 /* A partition whose record found no memory or no mark left is read again. */
 #define STALL_MS 1000
 
+/* A pause that is longer moves an event to the parked topic, which costs a record and not a place
+ * in flight; so does a shorter one when most of these are taken. */
+#define PARK_AFTER_MS 5000
+#define PARK_CROWDED_AFTER_MS 200
+#define PARK_CROWDED_PERCENT 75
+
+/* What one engine parks, as it holds all of that in memory. More waits in flight. */
+#define PARKED_COUNT_MAX 100000
+#define PARKED_SIZE_MAX ((size_t)64 * 1024 * 1024)
+
+/* Records of companions that are read between two looks at everything else. */
+#define COMPANION_RECEIVE_COUNT_MAX 1000
+
 /* When nothing was received for so long for want of room, partitions are paused, and the receiver
  * is polled again: it would be taken for dead otherwise (max.poll.interval.ms). */
 #define PAUSE_AFTER_MS 1000
@@ -58,7 +73,8 @@ struct engine_arrival {
     struct client_offset *places; /* NULL: none */
     size_t count;
     int64_t due_ms;
-    bool is_told; /* that it takes long */
+    bool is_told;    /* that it takes long */
+    bool is_loading; /* they have lanes, whose companions are read */
 };
 
 struct engine_lanes {
@@ -74,7 +90,7 @@ struct engine_lanes {
     int64_t full_since_ms;  /* -1: there is room */
 };
 
-/* What is held. */
+/* What is held; of those that are parked, the first two. */
 struct engine_load {
     size_t count;
     size_t size;
@@ -95,6 +111,14 @@ struct engine_writing {
     int64_t not_before_ms;
 };
 
+struct engine_parking {
+    struct companion companion;
+    struct engine_load load; /* of those that are parked and held here */
+    bool is_full;            /* and that was told */
+    bool is_told;            /* that companions cannot be read */
+    bool has_more;           /* they may have something now */
+};
+
 struct engine {
     uint32_t magic;
     struct engine_settings settings;
@@ -111,6 +135,7 @@ struct engine {
     struct list ready;
     struct list finished;
     struct engine_load load;
+    struct engine_parking parking;
     struct engine_writing writing;
     struct engine_counts counts;
     bool is_draining;
@@ -131,6 +156,53 @@ void engine_make_ready(struct engine *engine, struct delivery *delivery);
 /* Its fate is known and in its outputs: it waits for a commit, and the next of its key for a
  * call. */
 void engine_finish(struct engine *engine, struct delivery *delivery);
+
+/* It waits for a commit, and keeps its turn. */
+void engine_await_commit(struct engine *engine, struct delivery *delivery);
+
+/* The next of its key has its turn. One that is being parked meanwhile goes on when it is. */
+void engine_leave_turn(struct engine *engine, struct delivery *delivery);
+
+/* It has its turn: it is called, or waits until it is due. */
+void engine_go_on(struct engine *engine, struct delivery *delivery);
+
+/* Takes it off all books and frees it; nothing calls it, and its outputs are not counted. */
+void engine_forget(struct engine *engine, struct delivery *delivery);
+
+/* What is held beside it: of those that are parked, or of the others. */
+struct engine_load *engine_load_of(struct engine *engine, const struct delivery *delivery);
+
+/* engine_parking.c */
+
+void engine_init_parking(struct engine *engine);
+void engine_deinit_parking(struct engine *engine);
+
+/* Parks the delivery, CALLED and failed, and those behind it, where its pause is worth it; false:
+ * it was not parked. */
+bool engine_park(struct engine *engine, struct delivery *delivery, int64_t pause_ms);
+
+/* Parks a delivery that came behind one that is parked. Where that cannot be, it waits as it is. */
+void engine_park_behind(struct engine *engine, struct delivery *delivery);
+
+/* The commit that parked it is done: it is out of it. */
+void engine_take_parked(struct engine *engine, struct delivery *delivery);
+
+/* Its record was refused: it is not parked. */
+void engine_give_up_parking(struct engine *engine, struct delivery *delivery);
+
+/* A lane that opens reads its companions; and one that goes does not any more. ERR_NO_MEMORY. */
+MUST_USE struct err engine_want_companions(struct engine *engine, struct lane *lane);
+void engine_want_no_companions(struct engine *engine, struct lane *lane);
+bool engine_has_companions(const struct engine *engine, const struct lane *lane);
+
+/* What was parked in a LOADING lane, whose companions are loaded, is queued. ERR_NO_MEMORY. */
+MUST_USE struct err engine_queue_parked(struct engine *engine, struct lane *lane);
+
+/* Reads companions on. Errors: the reader's. */
+MUST_USE struct err engine_step_parking(struct engine *engine, struct diag *diag);
+
+/* Gives the delivery its place in the order that the handler keeps. ERR_NO_MEMORY. */
+MUST_USE struct err engine_queue(struct engine *engine, struct delivery *delivery);
 
 /* The bytes of what it leaves behind. */
 size_t engine_outputs_size(const struct delivery *delivery);

@@ -54,13 +54,14 @@ static struct err find_start(struct engine *engine, const struct lane *lane, int
     return ERR_NONE;
 }
 
-/* Opens the books of a place, after what was committed about it. */
+/* Opens the books of a place, after what was committed about it; its companions are read first. */
 static struct err open_lane(struct engine *engine, struct client_offset *place, struct diag *diag)
 {
     struct lane *lane;
     TRY(lane_create(place->topic, place->partition, engine->lanes.next_id++, &lane));
     list_append(&engine->lanes.all, &lane->link);
     TRY(map_put(&engine->lanes.by_place, lane->key, lane));
+    TRY(engine_want_companions(engine, lane));
     lane->committed = place->offset;
     lane->generation = client_generation(engine->settings.receiver);
     if (place->offset < 0)
@@ -95,15 +96,50 @@ static struct err open_lanes(struct engine *engine, struct arena *arena, struct 
     return err;
 }
 
-/* Takes the places, once the group's coordinator has told where to begin. */
-static struct err arrive(struct engine *engine, struct diag *diag)
+/* Takes the places, as all is known about them. */
+static struct err take_places(struct engine *engine, struct diag *diag)
 {
     struct engine_arrival *arrival = &engine->lanes.arrival;
     struct client *receiver = engine->settings.receiver;
+    TRY(client_take(receiver, arrival->places, arrival->count, diag));
+    if (engine->lanes.is_paused)
+        TRY(client_pause(receiver, arrival->places, arrival->count, true, diag));
+    free(arrival->places);
+    *arrival = (struct engine_arrival){0};
+    engine->writing.are_offsets_due = true; /* where they begin is committed at once */
+    return ERR_NONE;
+}
+
+/* Opens lanes whose companions are read, and takes their places with the last of them. */
+static struct err end_loading(struct engine *engine, struct diag *diag)
+{
+    const struct engine_arrival *arrival = &engine->lanes.arrival;
+    LIST_EACH (&engine->lanes.all, link) {
+        const struct lane *lane = LIST_ENTRY(link, struct lane, link);
+        if (lane->state == LANE_LOADING && !engine_has_companions(engine, lane))
+            return ERR_NONE;
+    }
+    LIST_EACH (&engine->lanes.all, link) {
+        struct lane *lane = LIST_ENTRY(link, struct lane, link);
+        if (lane->state != LANE_LOADING)
+            continue;
+        TRY(engine_queue_parked(engine, lane));
+        lane->state = LANE_OPEN;
+    }
+    return arrival->places == NULL ? ERR_NONE : take_places(engine, diag);
+}
+
+/* Opens lanes, once the group's coordinator has told where to begin. */
+static struct err arrive(struct engine *engine, struct diag *diag)
+{
+    struct engine_arrival *arrival = &engine->lanes.arrival;
     struct arena arena;
+    if (arrival->is_loading)
+        return end_loading(engine, diag);
     arena_init(&arena, COMMIT_SIZE_MAX);
     struct err err = open_lanes(engine, &arena, diag);
     arena_deinit(&arena);
+    arrival->is_loading = !err_failed(err);
     if (err_failed(err)) { /* a transaction is ending, or nobody answers: it will pass */
         if (!arrival->is_told && !err_is(err, ERR_AGAIN))
             flow_say(engine->settings.log, FLOW_LOG_WARN, engine->settings.handler->name.text,
@@ -112,13 +148,7 @@ static struct err arrive(struct engine *engine, struct diag *diag)
         arrival->due_ms = engine_now_ms(engine) + ARRIVAL_RETRY_MS;
         return ERR_NONE;
     }
-    err = client_take(receiver, arrival->places, arrival->count, diag);
-    if (!err_failed(err) && engine->lanes.is_paused)
-        err = client_pause(receiver, arrival->places, arrival->count, true, diag);
-    free(arrival->places);
-    *arrival = (struct engine_arrival){0};
-    engine->writing.are_offsets_due = true; /* where they begin is committed at once */
-    return err;
+    return ERR_NONE;
 }
 
 /* --- going -------------------------------------------------------------------------------- */
@@ -130,6 +160,7 @@ static void hide_lane(struct engine *engine, struct lane *lane)
         (void)map_remove(&engine->lanes.by_place, lane->key);
     if (engine->lanes.last == lane)
         engine->lanes.last = NULL;
+    engine_want_no_companions(engine, lane);
 }
 
 void engine_free_lane(struct engine *engine, struct lane *lane)
@@ -254,11 +285,16 @@ struct err engine_place_reset(struct engine *engine, const struct client_event *
         progress_reach(&lane->progress, place.offset);
         return client_take(engine->settings.receiver, &place, 1, diag);
     }
-    /* The log has become another one: what is known of the old one means nothing in it. */
+    /* The log has become another one: what is known of the old one means nothing in it. Nor does
+     * what was parked of it, so nothing is to be read before. */
     engine_lose_lane(engine, lane);
     struct client_offset begin = place;
     TRY(open_lane(engine, &begin, diag));
-    LIST_ENTRY(engine->lanes.all.prev, struct lane, link)->committed = -1;
+    lane = LIST_ENTRY(engine->lanes.all.prev, struct lane, link);
+    lane->committed = -1;
+    lane->parked_next = companion_seen(&engine->parking.companion, engine->records.parked_topic,
+                                       lane->partition);
+    lane->state = LANE_OPEN;
     return client_take(engine->settings.receiver, &place, 1, diag);
 }
 

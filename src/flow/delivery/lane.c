@@ -28,6 +28,7 @@ struct err lane_create(const char *topic, int32_t partition, uint64_t id, struct
     list_init(&lane->link);
     list_init(&lane->deliveries);
     progress_init(&lane->progress, 0);
+    map_init(&lane->parked, id);
     timer_init(&lane->stall, NULL);
     *out = lane;
     return ERR_NONE;
@@ -41,7 +42,29 @@ void lane_destroy(struct lane *lane)
     timer_cancel(&lane->stall);
     list_remove(&lane->link);
     progress_deinit(&lane->progress);
+    map_deinit(&lane->parked);
     free(lane);
+}
+
+static struct span offset_key(const int64_t *offset)
+{
+    return span_make(offset, sizeof *offset);
+}
+
+struct delivery *lane_find_parked(const struct lane *lane, int64_t offset)
+{
+    return map_get(&lane->parked, offset_key(&offset));
+}
+
+struct err lane_add_parked(struct lane *lane, struct delivery *delivery)
+{
+    return map_put(&lane->parked, offset_key(&delivery->message.offset), delivery);
+}
+
+void lane_remove_parked(struct lane *lane, const struct delivery *delivery)
+{
+    const void *removed = map_remove(&lane->parked, offset_key(&delivery->message.offset));
+    CHECK(removed == delivery);
 }
 
 bool lane_is_behind(const struct lane *lane)

@@ -1,6 +1,7 @@
 /* progress: marks of what is done, and their metadata. */
 #include "flow/delivery/progress.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +22,8 @@
 #define VARINT_SIZE_MAX 10
 
 /* Four characters hold three bytes; decoding needs three more. */
-#define PAYLOAD_SIZE_MAX ((PROGRESS_METADATA_SIZE_MAX - PREFIX_SIZE) / 4 * 3 + 3)
+#define TEXT_SIZE_MAX (PROGRESS_METADATA_SIZE_MAX - PREFIX_SIZE - PROGRESS_NONCE_SIZE)
+#define PAYLOAD_SIZE_MAX (TEXT_SIZE_MAX / 4 * 3 + 3)
 
 /* Runs as bytes. */
 struct runs {
@@ -154,6 +156,15 @@ void progress_finish(struct progress *progress, uint64_t sequence)
     leave_done(progress);
 }
 
+bool progress_is_done(const struct progress *progress, int64_t offset)
+{
+    CHECK(progress->count == 0);
+    bool is_done = offset < progress->position;
+    for (size_t i = 0; i < progress->loaded_count && !is_done; i++)
+        is_done = progress->loaded[i].first <= offset && offset < progress->loaded[i].end;
+    return is_done;
+}
+
 /* The first mark that is to do; the number of marks where all are sealed or done. */
 static uint64_t first_to_do(const struct progress *progress)
 {
@@ -254,6 +265,11 @@ struct err progress_encode(const struct progress *progress, const struct progres
     return *metadata == NULL ? err_make(ERR_NO_MEMORY) : ERR_NONE;
 }
 
+const char *progress_add_nonce(const char *metadata, uint64_t nonce, struct arena *arena)
+{
+    return arena_print(arena, "%s.%016" PRIx64, metadata == NULL ? "" : metadata, nonce);
+}
+
 /* The next run's length; 0: the bytes are wrong, or the offsets would pass INT64_MAX. */
 static int64_t read_run(const struct runs *from, size_t *at, int64_t start)
 {
@@ -289,10 +305,10 @@ struct err progress_load(struct progress *progress, const struct progress_place 
 {
     CHECK(progress->loaded == NULL && progress->count == 0);
     struct runs from = {.size = 0};
-    *is_believed = metadata == NULL || metadata[0] == '\0';
+    *is_believed = metadata == NULL || metadata[0] == '\0' || metadata[0] == '.';
     if (*is_believed || strncmp(metadata, PREFIX, PREFIX_SIZE) != 0)
         return ERR_NONE;
-    struct span text = span_text(metadata + PREFIX_SIZE);
+    struct span text = span_make(metadata + PREFIX_SIZE, strcspn(metadata + PREFIX_SIZE, "."));
     if (base64_size_max(text.size) > sizeof from.bytes ||
         !base64_decode(BASE64_URL, text, from.bytes, &from.size) || from.size < CRC_SIZE)
         return ERR_NONE;

@@ -11,6 +11,9 @@
  *
  *     metadata = "h1:" base64url( crc:4 run* )      run: LEB128, the offsets that it spans
  *
+ * A commit that changes none of this, as it is about parked events alone, appends "." and a number
+ * to be told from the one before; whoever reads metadata passes over that.
+ *
  * Runs alternate, beginning with one of offsets to do. crc is CRC32C of cluster, topic, partition,
  * offset and runs: what was copied to another cluster, or belongs to another offset, is ignored.
  *
@@ -33,6 +36,9 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+
+/* What tells the metadata of two commits apart that would otherwise say the same. */
+#define PROGRESS_NONCE_SIZE 17
 
 /* Kafka's offset.metadata.max.bytes is 4,096 by default; more would be refused for ever. */
 #define PROGRESS_METADATA_SIZE_MAX 4096
@@ -95,6 +101,9 @@ void progress_seal(struct progress *progress, uint64_t sequence);
 void progress_unseal(struct progress *progress, uint64_t sequence);
 void progress_finish(struct progress *progress, uint64_t sequence);
 
+/* Whether the offset was done before anything was received. */
+bool progress_is_done(const struct progress *progress, int64_t offset);
+
 /* The offset to commit: everything below is sealed or done. */
 int64_t progress_base(const struct progress *progress);
 
@@ -106,5 +115,8 @@ int64_t progress_base(const struct progress *progress);
 MUST_USE struct err progress_encode(const struct progress *progress,
                                     const struct progress_place *place, struct arena *arena,
                                     const char **metadata, bool *fits);
+
+/* Appends a nonce to metadata, NULL for none: a copy in the arena; NULL: no memory. */
+const char *progress_add_nonce(const char *metadata, uint64_t nonce, struct arena *arena);
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/hash.h"
+#include "flow/delivery/parked.h"
 
 /* Attributes that an emitted event has besides its own: id, source, type, specversion, time,
  * causationid, correlationid, and the content type. */
@@ -160,6 +161,17 @@ static struct err emit_one(const struct emission *emission, const struct cloudev
     return delivery_add_output(emission->delivery, &message);
 }
 
+/* Adds what takes the delivery off the parked topic, where it is there. */
+static struct err unpark(const struct records *records, struct delivery *delivery,
+                         struct arena *arena)
+{
+    struct client_message gone;
+    if (!delivery_is_parked(delivery))
+        return ERR_NONE;
+    TRY(parked_write_gone(&delivery->message, records->parked_topic, arena, &gone));
+    return delivery_add_output(delivery, &gone);
+}
+
 struct err records_emit(const struct records *records, struct delivery *delivery,
                         const struct cloudevent *events, size_t count, struct arena *arena,
                         struct diag *diag)
@@ -167,16 +179,34 @@ struct err records_emit(const struct records *records, struct delivery *delivery
     struct emission emission = {
         .records = records, .delivery = delivery, .arena = arena, .diag = diag};
     if (count == 0)
-        return ERR_NONE;
+        return unpark(records, delivery, arena);
     TRY(cloudevent_read(&delivery->message, records->json, arena, &emission.cause, diag));
+    struct err err;
     for (size_t i = 0; i < count; i++) {
-        struct err err = emit_one(&emission, &events[i], i);
+        err = emit_one(&emission, &events[i], i);
         if (err_failed(err)) {
             delivery_clear_outputs(delivery);
             return err;
         }
     }
-    return ERR_NONE;
+    err = unpark(records, delivery, arena);
+    if (err_failed(err))
+        delivery_clear_outputs(delivery);
+    return err;
+}
+
+struct err records_park(const struct records *records, struct delivery *delivery, int64_t due_ms,
+                        struct arena *arena)
+{
+    const struct parked parked = {.event = delivery->message,
+                                  .attempts = delivery->attempts,
+                                  .due_ms = due_ms,
+                                  .is_unjudged = delivery->is_unjudged,
+                                  .writer = span_text(records->writer)};
+    struct client_message record;
+    CHECK(delivery->outputs == NULL);
+    TRY(parked_write(&parked, records->parked_topic, arena, &record));
+    return delivery_add_output(delivery, &record);
 }
 
 /* One header of a dead letter. */
@@ -226,6 +256,14 @@ struct err records_dead_letter(const struct records *records, struct delivery *d
                    arena_print(arena, "%u", delivery->attempts)));
     TRY(add_reason(&dead, headers, DEAD_LETTER_PREFIX "time",
                    time_text(arena, clock_wall_ms(records->clock))));
-    delivery_clear_outputs(delivery);
-    return delivery_add_output(delivery, &dead);
+    struct output *before = delivery_take_outputs(delivery);
+    struct err err = delivery_add_output(delivery, &dead);
+    if (!err_failed(err))
+        err = unpark(records, delivery, arena);
+    if (err_failed(err)) {
+        delivery_put_outputs(delivery, before);
+        return err;
+    }
+    delivery_free_outputs(before);
+    return ERR_NONE;
 }

@@ -32,7 +32,7 @@ static struct err find_or_make(struct turns *turns, uint64_t hash, struct turn *
     if (turn == NULL)
         return err_make(ERR_NO_MEMORY);
     *turn = (struct turn){.hash = hash};
-    list_init(&turn->waiting);
+    list_init(&turn->deliveries);
     struct err err = map_put(&turns->map, hash_key(&turn->hash), turn);
     if (err_failed(err)) {
         free(turn);
@@ -49,32 +49,46 @@ struct err turns_ask(struct turns *turns, struct delivery *delivery, uint64_t la
     struct turn *turn;
     TRY(find_or_make(turns, hash_bytes(key, turns->seed ^ lane_id), &turn));
     delivery->turn = turn;
-    *is_holder = turn->holder == NULL;
-    if (*is_holder)
-        turn->holder = delivery;
-    else
-        list_append(&turn->waiting, &delivery->link);
+    *is_holder = list_is_empty(&turn->deliveries);
+    list_append(&turn->deliveries, &delivery->turn_link);
     return ERR_NONE;
 }
 
-struct delivery *turns_pass(struct turns *turns, struct delivery *delivery)
+bool turns_is_holder(const struct delivery *delivery)
 {
-    struct turn *turn = delivery->turn;
-    CHECK(turn != NULL && turn->holder == delivery);
-    delivery->turn = NULL;
-    struct list *next = list_pop(&turn->waiting);
-    turn->holder = next == NULL ? NULL : LIST_ENTRY(next, struct delivery, link);
-    if (turn->holder != NULL)
-        return turn->holder;
-    (void)map_remove(&turns->map, hash_key(&turn->hash));
-    free(turn);
-    return NULL;
+    return delivery->turn == NULL || delivery->turn->deliveries.next == &delivery->turn_link;
 }
 
-void turns_give_up(struct turns *turns, struct delivery *delivery)
+static struct delivery *at_link(const struct delivery *delivery, struct list *link)
 {
-    (void)turns;
-    CHECK(delivery->turn != NULL && delivery->turn->holder != delivery);
-    list_remove(&delivery->link);
+    bool is_end = delivery->turn == NULL || link == &delivery->turn->deliveries;
+    return is_end ? NULL : LIST_ENTRY(link, struct delivery, turn_link);
+}
+
+struct delivery *turns_before(const struct delivery *delivery)
+{
+    return at_link(delivery, delivery->turn_link.prev);
+}
+
+struct delivery *turns_behind(const struct delivery *delivery)
+{
+    return at_link(delivery, delivery->turn_link.next);
+}
+
+struct delivery *turns_leave(struct turns *turns, struct delivery *delivery)
+{
+    struct turn *turn = delivery->turn;
+    if (turn == NULL)
+        return NULL;
+    bool was_holder = turns_is_holder(delivery);
+    struct delivery *next = turns_behind(delivery);
+    list_remove(&delivery->turn_link);
     delivery->turn = NULL;
+    if (was_holder && next != NULL)
+        return next;
+    if (list_is_empty(&turn->deliveries)) {
+        (void)map_remove(&turns->map, hash_key(&turn->hash));
+        free(turn);
+    }
+    return NULL;
 }

@@ -14,8 +14,7 @@
 
 struct turn {
     uint64_t hash;
-    struct delivery *holder;
-    struct list waiting; /* deliveries, by their link */
+    struct list deliveries; /* by their turn_link; the first one holds it */
 };
 
 struct turns {
@@ -30,15 +29,20 @@ void turns_deinit(struct turns *turns);
 
 /*
  * The delivery, QUEUED, asks for the turn of (lane, key). *is_holder: it has it at once; otherwise
- * it waits in the turn's list. ERR_NO_MEMORY.
+ * it waits behind the others. ERR_NO_MEMORY.
  */
 MUST_USE struct err turns_ask(struct turns *turns, struct delivery *delivery, uint64_t lane_id,
                               struct span key, bool *is_holder);
 
-/* The holder is done: the next one gets the turn and is returned, NULL where none waits. */
-struct delivery *turns_pass(struct turns *turns, struct delivery *delivery);
+/* The delivery leaves. Whoever has the turn by that is returned; NULL: nobody, or who had it
+ * before. */
+struct delivery *turns_leave(struct turns *turns, struct delivery *delivery);
 
-/* A delivery that waits gives up. */
-void turns_give_up(struct turns *turns, struct delivery *delivery);
+/* Whether it has its turn, or needs none. */
+bool turns_is_holder(const struct delivery *delivery);
+
+/* Who is right before it, and right behind it; NULL: nobody. */
+struct delivery *turns_before(const struct delivery *delivery);
+struct delivery *turns_behind(const struct delivery *delivery);
 
 #endif
