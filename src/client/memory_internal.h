@@ -104,7 +104,7 @@ struct memory {
     bool is_received; /* places[next_place] has given out a message that is not done with yet */
     struct client_counts counts;
     struct err failure; /* of the first message that failed */
-    bool is_gapless; /* enable.gapless.guarantee */
+    bool is_gapless;    /* enable.gapless.guarantee */
     const char *transactional_id;
     struct memory_transaction *transaction; /* NULL: none was begun */
     bool is_fenced;

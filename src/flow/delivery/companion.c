@@ -171,8 +171,7 @@ struct err companion_receive(struct companion *companion, const struct client_me
         TRY(client_receive(companion->reader, 0, &event, diag));
         if (event.kind != CLIENT_EVENT_MESSAGE && event.kind != CLIENT_EVENT_END)
             return ERR_NONE;
-        struct companion_part *part =
-            find(companion, event.message.topic, event.message.partition);
+        struct companion_part *part = find(companion, event.message.topic, event.message.partition);
         if (part == NULL)
             continue;
         bool is_end = event.kind == CLIENT_EVENT_END;

@@ -40,8 +40,8 @@ struct companion_part {
 struct companion {
     struct client *reader; /* without a group, used by nobody else */
     struct list parts;
-    bool has_changed;   /* the reader's partitions are not those that are wanted */
-    int64_t due_ms;     /* after a failure it is tried again then */
+    bool has_changed;              /* the reader's partitions are not those that are wanted */
+    int64_t due_ms;                /* after a failure it is tried again then */
     struct client_message message; /* given out last */
 };
 

@@ -72,8 +72,8 @@ static struct err init(struct engine *engine, const struct engine_settings *sett
     engine->records.handler = handler;
     engine->records.clock = settings->clock;
     engine->records.group = flow_group(flow, handler, &engine->names);
-    engine->records.writer = arena_print(&engine->names, "%016" PRIx64,
-                                         random_u64(settings->random));
+    engine->records.writer =
+        arena_print(&engine->names, "%016" PRIx64, random_u64(settings->random));
     engine->records.dead_letter_topic = flow_dead_letter_topic(flow, handler, &engine->names);
     if (engine->records.group == NULL || engine->records.dead_letter_topic == NULL ||
         engine->records.writer == NULL)

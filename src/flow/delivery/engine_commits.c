@@ -132,7 +132,8 @@ static struct err add_offset(struct engine *engine, struct lane *lane)
     if (!fits || (lane->sealed_count == 0 && !lane_is_behind(lane)))
         return ERR_NONE;
     if (commit->has_parked) {
-        metadata = progress_add_nonce(metadata, random_u64(engine->settings.random), &commit->arena);
+        metadata =
+            progress_add_nonce(metadata, random_u64(engine->settings.random), &commit->arena);
         if (metadata == NULL)
             return err_make(ERR_NO_MEMORY);
     }

@@ -70,8 +70,8 @@ static bool write_record(struct engine *engine, struct delivery *delivery)
 
 bool engine_park(struct engine *engine, struct delivery *delivery, int64_t pause_ms)
 {
-    bool is_long = pause_ms > PARK_AFTER_MS ||
-                   (pause_ms > PARK_CROWDED_AFTER_MS && is_crowded(engine));
+    bool is_long =
+        pause_ms > PARK_AFTER_MS || (pause_ms > PARK_CROWDED_AFTER_MS && is_crowded(engine));
     /* While nothing is called, everything waits: an outage would park it all. */
     if (!is_long || engine->circuit.state != CIRCUIT_CLOSED)
         return false;
@@ -170,8 +170,8 @@ static struct err take_event(struct engine *engine, struct lane *lane, const str
     delivery->attempts = (uint32_t)parked->attempts;
     delivery->is_unjudged = parked->is_unjudged;
     if (pause_ms > 0) /* by clocks that may differ */
-        delivery->due_ms = engine_now_ms(engine) +
-                           (pause_ms < RETRY_AFTER_MS_MAX ? pause_ms : RETRY_AFTER_MS_MAX);
+        delivery->due_ms =
+            engine_now_ms(engine) + (pause_ms < RETRY_AFTER_MS_MAX ? pause_ms : RETRY_AFTER_MS_MAX);
     list_append(&lane->deliveries, &delivery->lane_link);
     count_as_parked(engine, delivery);
     *out = delivery;
@@ -269,7 +269,8 @@ struct err engine_queue_parked(struct engine *engine, struct lane *lane)
     return err;
 }
 
-/* Whether records are to be read: of a full house, for lanes that could not open otherwise alone. */
+/* Whether records are to be read: of a full house, for lanes that could not open otherwise alone.
+ */
 static bool may_read(const struct engine *engine)
 {
     return !is_full(engine) || engine->lanes.arrival.is_loading;

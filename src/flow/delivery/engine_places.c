@@ -292,8 +292,8 @@ struct err engine_place_reset(struct engine *engine, const struct client_event *
     TRY(open_lane(engine, &begin, diag));
     lane = LIST_ENTRY(engine->lanes.all.prev, struct lane, link);
     lane->committed = -1;
-    lane->parked_next = companion_seen(&engine->parking.companion, engine->records.parked_topic,
-                                       lane->partition);
+    lane->parked_next =
+        companion_seen(&engine->parking.companion, engine->records.parked_topic, lane->partition);
     lane->state = LANE_OPEN;
     return client_take(engine->settings.receiver, &place, 1, diag);
 }

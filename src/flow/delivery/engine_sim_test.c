@@ -110,9 +110,8 @@ static struct world_plan plan(struct world *at, const struct world_process *proc
         return (struct world_plan){.delay_ms = delay_ms, .kind = ANSWER_RETRY};
     bool is_early = at->now_us / 1000 < FAULTY_MS; /* or one that has bad luck waits on and on */
     if ((kind == 5 || kind == 6) && is_early && world_chance(at, 2))
-        return (struct world_plan){.delay_ms = delay_ms,
-                                   .kind = ANSWER_RETRY,
-                                   .retry_after_ms = kind == 5 ? 5500 : 300};
+        return (struct world_plan){
+            .delay_ms = delay_ms, .kind = ANSWER_RETRY, .retry_after_ms = kind == 5 ? 5500 : 300};
     if (kind == 4 && world_chance(at, 3))
         return (struct world_plan){.delay_ms = -1};
     if (kind == 4)
@@ -349,8 +348,8 @@ static void live(struct flow_fixture *file, uint64_t seed)
         send_some();
         step_all();
         if (now_ms() > end_ms)
-            fail_msg("seed %llu: stuck at %lld; nothing came of event %d",
-                     (unsigned long long)seed, (long long)world_committed(&world), sim.missing);
+            fail_msg("seed %llu: stuck at %lld; nothing came of event %d", (unsigned long long)seed,
+                     (long long)world_committed(&world), sim.missing);
     }
     judge();
     world_deinit(&world);

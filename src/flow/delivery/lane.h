@@ -8,8 +8,9 @@
  *       |                            |                                                         v
  *       '---------- lost ------------'----------> GONE --- no commit holds anything of it --> freed
  *
- * LOADING reads the companion topics, and nothing is received or called. DRAINING begins no calls; those under way are waited for, and what they brought is committed.
- * GONE has dropped everything but what a commit holds.
+ * LOADING reads the companion topics, and nothing is received or called. DRAINING begins no calls;
+ * those under way are waited for, and what they brought is committed. GONE has dropped everything
+ * but what a commit holds.
  *
  * Owners: the engine owns lanes, a lane its deliveries. One thread; a commit reads its offset.
  */

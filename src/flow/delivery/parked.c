@@ -88,10 +88,8 @@ struct err parked_write(const struct parked *parked, const char *topic, struct a
         arena_alloc_array(arena, event->header_count + OWN_HEADER_COUNT, sizeof *headers);
     if (headers == NULL)
         return err_make(ERR_NO_MEMORY);
-    *out = (struct client_message){.topic = topic,
-                                   .partition = event->partition,
-                                   .value = event->value,
-                                   .headers = headers};
+    *out = (struct client_message){
+        .topic = topic, .partition = event->partition, .value = event->value, .headers = headers};
     TRY(write_place(event, arena, &out->key));
     copy_headers(event, out, headers);
     if (!span_is_null(event->key))
@@ -138,16 +136,15 @@ static void read_header(const struct client_header *header, struct parked *out)
         out->writer = header->value;
 }
 
-struct err parked_read(const struct client_message *record, struct arena *arena,
-                       struct parked *out, bool *is_parked, bool *is_gone)
+struct err parked_read(const struct client_message *record, struct arena *arena, struct parked *out,
+                       bool *is_parked, bool *is_gone)
 {
     *out = (struct parked){.event.value = record->value, .event.timestamp_ms = -1};
     *is_gone = span_is_null(record->value);
     TRY(read_place(record->key, arena, &out->event, is_parked));
     if (!*is_parked || *is_gone)
         return ERR_NONE;
-    struct client_header *headers =
-        arena_alloc_array(arena, record->header_count, sizeof *headers);
+    struct client_header *headers = arena_alloc_array(arena, record->header_count, sizeof *headers);
     if (headers == NULL)
         return err_make(ERR_NO_MEMORY);
     out->event.headers = headers;

@@ -6,7 +6,8 @@
  * headers are put behind them:
  *
  *     __parked.key        the event's key, where it has one
- *     __parked.null       there where the event has no value: without one a record takes itself away
+ *     __parked.null       there where the event has no value: without one a record takes itself
+ * away
  *     __parked.time       the event's timestamp, ms since 1970
  *     __parked.attempts   calls that have failed and count
  *     __parked.due        not before that it is to be called, ms since 1970

@@ -112,8 +112,16 @@ static void record_that_is_gone_says_which(void **state)
 static void keys_that_name_no_place_are_no_events(void **state)
 {
     (void)state;
-    static const char *const keys[] = {"",      "t",      "t/1",   "/1/2",  "t//2",
-                                       "t/1/",  "t/1/x",  "t/x/1", "!t/1/2", "t/4294967296/1",
+    static const char *const keys[] = {"",
+                                       "t",
+                                       "t/1",
+                                       "/1/2",
+                                       "t//2",
+                                       "t/1/",
+                                       "t/1/x",
+                                       "t/x/1",
+                                       "!t/1/2",
+                                       "t/4294967296/1",
                                        "t/1/99999999999999999999"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         const struct client_message record = {.key = span_text(keys[i]), .value = span_text("v")};
