@@ -42,8 +42,8 @@ PLANTS = {
         DELIVERY + "engine_commits.c", "    if (result->fate == COMMIT_DONE)\n",
         "    if (result->fate != COMMIT_REFUSED)\n")),
     "unsaid": ("dead letters are not written", (
-        DELIVERY + "records.c", "    return delivery_add_output(delivery, &dead);",
-        "    return dead.topic == NULL ? delivery_add_output(delivery, &dead) : ERR_NONE;")),
+        DELIVERY + "records.c", "    struct err err = delivery_add_output(delivery, &dead);",
+        "    struct err err = dead.topic == NULL ? delivery_add_output(delivery, &dead) : ERR_NONE;")),
     "kept": ("results of a partition that was lost are committed", (
         DELIVERY + "engine_commits.c",
         "        if (delivery->lane->state == LANE_GONE)\n            engine_drop",
@@ -51,9 +51,22 @@ PLANTS = {
         "            engine_drop")),
     "stuck": ("the next of a key is not called when one has failed for good", (
         DELIVERY + "engine_calls.c",
-        "    list_append(&engine->finished, &delivery->link);\n    pass_turn(engine, delivery);",
-        "    list_append(&engine->finished, &delivery->link);\n"
-        "    if (delivery->attempts < 3)\n        pass_turn(engine, delivery);")),
+        "    engine_await_commit(engine, delivery);\n    engine_leave_turn(engine, delivery);",
+        "    engine_await_commit(engine, delivery);\n"
+        "    if (delivery->attempts < 3)\n        engine_leave_turn(engine, delivery);")),
+    "overtaken": ("events behind a parked one are not parked", (
+        DELIVERY + "engine_parking.c", "    if (before != NULL && before->parking != PARKING_NONE &&",
+        "    if (before == delivery && before->parking != PARKING_NONE &&")),
+    "abandoned": ("what is parked is not loaded", (
+        DELIVERY + "engine_parking.c",
+        "    return is_gone ? ERR_NONE : take_event(engine, lane, parked, &known);",
+        "    return is_gone || known == NULL ? ERR_NONE : take_event(engine, lane, parked, &known);")),
+    "undead": ("what is parked stays there when it is done", (
+        DELIVERY + "records.c", "    if (!delivery_is_parked(delivery))\n",
+        "    if (!delivery_is_parked(delivery) || delivery->attempts < 9)\n")),
+    "hasty": ("a partition is taken before what is parked of it was read", (
+        DELIVERY + "companion.c", "    return part->position >= part->end && part->position >= 0;",
+        "    return part->position >= 0;")),
 }
 
 
