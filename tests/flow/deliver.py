@@ -450,6 +450,36 @@ class Processes(place.FlowCase):
         self.assertEqual(sorted(self.numbers(results)), sorted([*range(1000), *range(200)]))
         self.stop(second)
 
+    def test_event_that_waits_long_is_parked_and_outlives_its_process(self):
+        tries = []
+
+        def decide(request):
+            if request.data()["key"] != "late":
+                return echo(request)
+            tries.append((time.monotonic(), request.data()["n"],
+                          request.headers["headrace-attempt"]))
+            if request.data()["n"] == 0 and len(tries) == 1:
+                return answer(503, b"", Retry_After="7")
+            return echo(request)
+
+        endpoint = self.endpoint(decide)
+        path = self.write([f"call: {endpoint.url}", "emits: done"], partitions=1)
+        first = self.start(path)
+        self.send([("late", {"key": "late", "n": 0}), ("late", {"key": "late", "n": 1})])
+        self.wait(lambda: tries, "a call")
+        self.send(many(50))
+        self.wait_results(50)
+        self.wait(lambda: self.lag() == 0, "no lag")  # nothing holds the offset
+        first.kill()
+        second = self.start(path)
+        self.send([("late", {"key": "late", "n": 2})])
+        late = [json.loads(r["value"])["n"] for r in self.wait_results(53) if r["key"] == "late"]
+        self.assertEqual(late, [0, 1, 2])
+        self.assertEqual([(n, attempt) for _, n, attempt in tries],
+                         [(0, "1"), (0, "2"), (1, "1"), (2, "1")])
+        self.assertGreaterEqual(tries[1][0] - tries[0][0], 7)
+        self.stop(second)
+
     def test_at_least_once_loses_nothing(self):
         endpoint = self.endpoint()
         path = self.write([f"call: {endpoint.url}", "emits: done", "guarantee: at-least-once"])
