@@ -43,7 +43,8 @@ PLANTS = {
         "    if (result->fate != COMMIT_REFUSED)\n")),
     "unsaid": ("dead letters are not written", (
         DELIVERY + "records.c", "    struct err err = delivery_add_output(delivery, &dead);",
-        "    struct err err = dead.topic == NULL ? delivery_add_output(delivery, &dead) : ERR_NONE;")),
+        "    struct err err =\n        dead.topic == NULL ? delivery_add_output(delivery, &dead) : "
+        "ERR_NONE;")),
     "kept": ("results of a partition that was lost are committed", (
         DELIVERY + "engine_commits.c",
         "        if (delivery->lane->state == LANE_GONE)\n            engine_drop",
@@ -53,12 +54,14 @@ PLANTS = {
         DELIVERY + "turns.c", "    if (was_holder && next != NULL)\n",
         "    if (was_holder && next != NULL && next->message.offset % 8 != 7)\n")),
     "overtaking": ("an event is parked before what is ahead of it", (
-        DELIVERY + "engine_parking.c", "    if (before != NULL && before->parking != PARKING_NONE &&",
+        DELIVERY + "engine_parking.c",
+        "    if (before != NULL && before->parking != PARKING_NONE &&",
         "    if (before != NULL &&")),
     "abandoned": ("what is parked is not loaded", (
         DELIVERY + "engine_parking.c",
         "    return is_gone ? ERR_NONE : take_event(engine, lane, parked, &known);",
-        "    return is_gone || known == NULL ? ERR_NONE : take_event(engine, lane, parked, &known);")),
+        "    return is_gone || known == NULL ? ERR_NONE\n"
+        "                                    : take_event(engine, lane, parked, &known);")),
     "undead": ("what is parked stays there when it is done", (
         DELIVERY + "records.c", "    if (!delivery_is_parked(delivery))\n",
         "    if (!delivery_is_parked(delivery) || delivery->attempts < 9)\n")),
