@@ -179,7 +179,6 @@ static const char *find_missing(const struct flow_handler *handler)
         bool is_asked;
         const char *name;
     } missing[] = {
-        {handler->inbox.text != NULL, "inbox"},
         {handler->way.batch != NULL, "batch"},
         {handler->dead_letter != NULL && handler->dead_letter->hold_key.number != 0, "hold-key"},
     };

@@ -316,10 +316,12 @@ static void say_counts(const struct flow_worker *worker)
 {
     const struct engine_counts *counts = engine_counts(worker->engine);
     flow_say(worker->settings.log, FLOW_LOG_INFO, name_of(worker),
-             "ended: %" PRIu64 " events done, %" PRIu64 " passed over, %" PRIu64
-             " calls failed, %" PRIu64 " dead letters, %" PRIu64 " records written in %" PRIu64
-             " commits, %" PRIu64 " commits made again",
-             metric_read(&counts->processed), metric_read(&counts->skipped),
+             "ended: %" PRIu64 " events done, %" PRIu64 " of them done before, %" PRIu64
+             " passed over, %" PRIu64 " parked, %" PRIu64 " calls failed, %" PRIu64
+             " dead letters, %" PRIu64 " records written in %" PRIu64 " commits, %" PRIu64
+             " commits made again",
+             metric_read(&counts->processed), metric_read(&counts->repeated),
+             metric_read(&counts->skipped), metric_read(&counts->parked),
              metric_read(&counts->failed), metric_read(&counts->dead_lettered),
              metric_read(&counts->emitted), metric_read(&counts->commits),
              metric_read(&counts->commits_failed));

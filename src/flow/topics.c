@@ -1,17 +1,18 @@
 /* topics: the plan. */
 #include "flow/topics.h"
 
-#include <stdio.h>
+#include <inttypes.h>
 
 #include "base/check.h"
+#include "flow/delivery/inbox.h"
 #include "flow/delivery/parked.h"
 
 /* A record of Kafka's default size (message.max.bytes) and what is said of it. */
 #define RECORD_SIZE_MAX "1114124"
 
-/* Compaction leaves the newest segment alone; so much is read that need not be when a partition is
- * taken over, at most. */
-#define PARKED_SEGMENT_SIZE "16777216"
+/* Compaction and retention leave the newest segment alone; so much is read that need not be when a
+ * partition is taken over, at most. */
+#define COMPANION_SEGMENT_SIZE "16777216"
 
 /* What is gathered for a plan. */
 struct plan {
@@ -82,7 +83,8 @@ static int32_t most_partitions(const struct plan *plan, const struct flow_handle
 
 /* Adds a topic that belongs to the handler: as many partitions as it needs. */
 static struct err add_own(struct plan *plan, const struct flow_handler *handler,
-                          enum flow_topic_kind kind, const char *name, const char *what)
+                          enum flow_topic_kind kind, const char *name, const char *what,
+                          struct flow_topic **out)
 {
     const char *use = arena_print(plan->arena, "%s of %s", what, handler->name.text);
     if (name == NULL || use == NULL)
@@ -92,18 +94,26 @@ static struct err add_own(struct plan *plan, const struct flow_handler *handler,
     int32_t most = most_partitions(plan, handler);
     if (!topic->is_there && most > topic->partition_count)
         topic->partition_count = most;
+    *out = topic;
     return ERR_NONE;
 }
 
 static struct err add_handler(struct plan *plan, const struct flow_handler *handler)
 {
+    struct flow_topic *topic;
     struct arena *arena = plan->arena;
     const char *group = flow_group(plan->flow, handler, arena);
     if (group == NULL)
         return err_make(ERR_NO_MEMORY);
     TRY(add_own(plan, handler, FLOW_TOPIC_DEAD_LETTERS,
-                flow_dead_letter_topic(plan->flow, handler, arena), "dead letters"));
-    return add_own(plan, handler, FLOW_TOPIC_PARKED, parked_topic(group, arena), "parked events");
+                flow_dead_letter_topic(plan->flow, handler, arena), "dead letters", &topic));
+    TRY(add_own(plan, handler, FLOW_TOPIC_PARKED, parked_topic(group, arena), "parked events",
+                &topic));
+    if (handler->inbox.text == NULL)
+        return ERR_NONE;
+    TRY(add_own(plan, handler, FLOW_TOPIC_INBOX, inbox_topic(group, arena), "inbox", &topic));
+    topic->retention = arena_print(arena, "%" PRId64, handler->inbox.number);
+    return topic->retention == NULL ? err_make(ERR_NO_MEMORY) : ERR_NONE;
 }
 
 struct err flow_topics_plan(const struct flow *flow, struct client *client, struct arena *arena,
@@ -123,15 +133,19 @@ struct err flow_topics_plan(const struct flow *flow, struct client *client, stru
     return ERR_NONE;
 }
 
-/* What a topic of the kind is made with. */
-static void add_configs(enum flow_topic_kind kind, struct client_new_topic *topic)
+/* Configs that one topic is made with. */
+#define CONFIG_COUNT_MAX 3
+
+/* What a topic is made with; room: for configs that are not the same for all of its kind. */
+static void add_configs(const struct flow_topic *from, struct client_property *room,
+                        struct client_new_topic *topic)
 {
     static const struct client_property dead_letters[] = {{"retention.ms", "-1"},
                                                           {"max.message.bytes", RECORD_SIZE_MAX}};
     static const struct client_property parked[] = {{"cleanup.policy", "compact"},
-                                                    {"segment.bytes", PARKED_SEGMENT_SIZE},
+                                                    {"segment.bytes", COMPANION_SEGMENT_SIZE},
                                                     {"max.message.bytes", RECORD_SIZE_MAX}};
-    switch (kind) {
+    switch (from->kind) {
     case FLOW_TOPIC_EVENTS:
         break;
     case FLOW_TOPIC_DEAD_LETTERS:
@@ -141,6 +155,13 @@ static void add_configs(enum flow_topic_kind kind, struct client_new_topic *topi
     case FLOW_TOPIC_PARKED:
         topic->configs = parked;
         topic->config_count = sizeof parked / sizeof parked[0];
+        break;
+    case FLOW_TOPIC_INBOX:
+        room[0] = (struct client_property){"cleanup.policy", "delete"};
+        room[1] = (struct client_property){"segment.bytes", COMPANION_SEGMENT_SIZE};
+        room[2] = (struct client_property){"retention.ms", from->retention};
+        topic->configs = room;
+        topic->config_count = CONFIG_COUNT_MAX;
         break;
     }
 }
@@ -153,9 +174,10 @@ struct err flow_topics_create(const struct flow_topics *topics, struct client *c
         struct client_new_topic wanted = {.name = topic->name,
                                           .partition_count = topic->partition_count,
                                           .replication_factor = -1};
+        struct client_property room[CONFIG_COUNT_MAX];
         if (topic->is_there)
             continue;
-        add_configs(topic->kind, &wanted);
+        add_configs(topic, room, &wanted);
         struct err err = client_topic_create(client, &wanted, diag);
         if (err_failed(err) && !err_is(err, ERR_EXISTS))
             return diag_wrap(diag, err, "topic %s", topic->name);

@@ -3,7 +3,7 @@
  *
  * Those of its events, and for each handler its own, with as many partitions as the topics that it
  * handles have at most: dead letters, with room for a record and the words about its failure, kept
- * until they are dealt with; and parked events, compacted.
+ * until they are dealt with; parked events, compacted; and its inbox, if it has one.
  */
 #ifndef HEADRACE_FLOW_TOPICS_H
 #define HEADRACE_FLOW_TOPICS_H
@@ -12,9 +12,14 @@
 #include "flow/flow.h"
 
 /* Topics of a handler alone. */
-#define FLOW_HANDLER_TOPIC_COUNT 2
+#define FLOW_HANDLER_TOPIC_COUNT 3
 
-enum flow_topic_kind { FLOW_TOPIC_EVENTS, FLOW_TOPIC_DEAD_LETTERS, FLOW_TOPIC_PARKED };
+enum flow_topic_kind {
+    FLOW_TOPIC_EVENTS,
+    FLOW_TOPIC_DEAD_LETTERS,
+    FLOW_TOPIC_PARKED,
+    FLOW_TOPIC_INBOX
+};
 
 struct flow_topic {
     const char *name;
@@ -22,6 +27,7 @@ struct flow_topic {
     bool is_there;           /* in the cluster */
     int32_t partition_count; /* it has, or is to get; -1: the server's default */
     enum flow_topic_kind kind;
+    const char *retention; /* FLOW_TOPIC_INBOX: in ms */
 };
 
 struct flow_topics {

@@ -480,6 +480,21 @@ class Processes(place.FlowCase):
         self.assertGreaterEqual(tries[1][0] - tries[0][0], 7)
         self.stop(second)
 
+    def test_event_that_comes_twice_is_done_once_whoever_does_it(self):
+        endpoint = self.endpoint()
+        path = self.write([f"call: {endpoint.url}", "emits: done", "inbox: 10m"], partitions=3)
+        first = self.start(path)
+        self.send_events([(f"k{n % 5}", f"id{n}", {"n": n}) for n in range(40)])
+        self.wait_results(40)
+        first.kill()
+        second = self.start(path)
+        self.send_events([(f"k{n % 5}", f"id{n}", {"n": n}) for n in range(60)])
+        self.wait(lambda: self.lag() == 0, "no lag")
+        self.assertEqual(sorted(self.numbers(self.results())), list(range(60)))
+        self.assertEqual(endpoint.count(), 60)
+        self.stop(second)
+        self.assertIn(" 40 of them done before", self.said(second))
+
     def test_at_least_once_loses_nothing(self):
         endpoint = self.endpoint()
         path = self.write([f"call: {endpoint.url}", "emits: done", "guarantee: at-least-once"])
@@ -518,8 +533,8 @@ class Processes(place.FlowCase):
         self.send(many(10))
         self.wait_results(10)
         self.assertLess(self.stop(flow), 2)
-        self.assertIn("h: ended: 10 events done, 0 passed over, 0 calls failed, 0 dead letters, "
-                      "10 records written", self.said(flow))
+        self.assertIn("h: ended: 10 events done, 0 of them done before, 0 passed over, 0 parked, "
+                      "0 calls failed, 0 dead letters, 10 records written", self.said(flow))
 
 
 if __name__ == "__main__":

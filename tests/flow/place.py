@@ -241,6 +241,13 @@ class FlowCase(unittest.TestCase):
         lines = "".join(f"{key}\t{json.dumps(data)}\n" for key, data in records)
         self.call("produce", topic or self.topic("things"), "--key-delimiter", "\t", stdin=lines)
 
+    def send_events(self, events):
+        """Things that are CloudEvents; events: (key, id, data as an object) each."""
+        head = "ce_specversion=1.0,ce_type=made,ce_source=/tests,ce_id="
+        lines = "".join(f"{head}{name}\t{key}\t{json.dumps(data)}\n" for key, name, data in events)
+        self.call("produce", self.topic("things"), "--headers", "\t", "--key-delimiter", "\t",
+                  stdin=lines)
+
     def read(self, topic):
         """The committed records of a topic, each as printed by consume."""
         out = self.call("consume", topic, "--exit", "--format", "json")

@@ -62,6 +62,14 @@ PLANTS = {
         "    return is_gone ? ERR_NONE : take_event(engine, lane, parked, &known);",
         "    return is_gone || known == NULL ? ERR_NONE\n"
         "                                    : take_event(engine, lane, parked, &known);")),
+    "amnesia": ("what was done before is not known by a successor", (
+        DELIVERY + "engine_inbox.c",
+        "    if (lane == NULL || lane->state != LANE_LOADING)\n        return ERR_NONE;\n"
+        "    return inbox_load",
+        "    if (lane == NULL || lane->state == LANE_LOADING)\n        return ERR_NONE;\n"
+        "    return inbox_load")),
+    "credulous": ("what is done is not written to the inbox", (
+        DELIVERY + "engine_inbox.c", "    if (size > 0)\n", "    if (size > 1000)\n")),
     "undead": ("what is parked stays there when it is done", (
         DELIVERY + "records.c", "    if (!delivery_is_parked(delivery))\n",
         "    if (!delivery_is_parked(delivery) || delivery->attempts < 9)\n")),

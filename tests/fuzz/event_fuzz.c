@@ -1,9 +1,11 @@
 /*
- * event_fuzz: records that say they are CloudEvents, and metadata of offsets that others may have
- * written. Neither may hurt; an event that can be read can be written and read again.
+ * event_fuzz: records that say they are CloudEvents, records of parked topics, and metadata of
+ * offsets, all of which others may have written. None may hurt; what can be read can be written and
+ * read again.
  */
 #include "base/check.h"
 #include "flow/cloudevent.h"
+#include "flow/delivery/parked.h"
 #include "flow/delivery/progress.h"
 
 #define ARENA_SIZE_MAX ((size_t)64 << 20)
@@ -64,6 +66,37 @@ static void fuzz_metadata(struct span text)
     arena_deinit(&arena);
 }
 
+/* A record of a parked topic that anybody may have written: what is read of it can be written, and
+ * is then read the same. */
+static void fuzz_parked(struct span text)
+{
+    size_t half = text.size / 2;
+    const struct client_header headers[] = {
+        {"__parked.due", text}, {"__parked.attempts", text}, {"mine", text}};
+    const struct client_message record = {.key = span_make(text.data, half),
+                                          .value = span_make(text.data + half, text.size - half),
+                                          .headers = headers,
+                                          .header_count = sizeof headers / sizeof headers[0]};
+    struct client_message written;
+    struct parked parked;
+    struct parked again;
+    struct arena arena;
+    bool is_parked;
+    bool is_gone;
+    arena_init(&arena, ARENA_SIZE_MAX);
+    CHECK(!err_failed(parked_read(&record, &arena, &parked, &is_parked, &is_gone)));
+    if (is_parked) {
+        CHECK(!err_failed(parked_write(&parked, "p", &arena, &written)));
+        CHECK(!err_failed(parked_read(&written, &arena, &again, &is_parked, &is_gone)));
+        CHECK(is_parked && !is_gone);
+        CHECK(strcmp(again.event.topic, parked.event.topic) == 0);
+        CHECK(again.event.offset == parked.event.offset && again.due_ms == parked.due_ms);
+        CHECK(again.event.header_count == parked.event.header_count);
+        CHECK(span_equal(again.event.value, parked.event.value));
+    }
+    arena_deinit(&arena);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0)
@@ -71,6 +104,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct span rest = span_make(data + 1, size - 1);
     if (data[0] % 4 == 0)
         fuzz_metadata(rest);
+    else if (data[0] % 4 == 3)
+        fuzz_parked(rest);
     else
         fuzz_event(rest, data[0] % 4 != 1);
     return 0;

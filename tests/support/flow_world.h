@@ -346,18 +346,41 @@ static inline void world_deinit(struct world *world)
     memory_cluster_destroy(world->cluster);
 }
 
-/* Sends a thing: a plain record, whose data is JSON. */
-static inline void world_send(struct world *world, const char *key, const char *data)
+/* Sends a message, until it is there: a fault that was meant for a process may meet it. */
+static inline void world_send_message(struct world *world, const struct client_message *message)
 {
-    struct client_message message = {
-        .topic = "things", .partition = -1, .key = span_text(key), .value = span_text(data)};
     struct client_counts before;
     struct client_counts after;
     (void)err_failed(client_flush(world->admin, 0, &before, NULL));
-    do { /* a fault that was meant for a process may meet it */
-        assert_ok(client_send(world->admin, &message, NULL));
+    do {
+        assert_ok(client_send(world->admin, message, NULL));
         (void)err_failed(client_flush(world->admin, 0, &after, NULL));
     } while (after.acknowledged == before.acknowledged);
+}
+
+/* Sends a thing: a plain record, whose data is JSON. */
+static inline void world_send(struct world *world, const char *key, const char *data)
+{
+    const struct client_message message = {
+        .topic = "things", .partition = -1, .key = span_text(key), .value = span_text(data)};
+    world_send_message(world, &message);
+}
+
+/* Sends a thing that is a CloudEvent with an id of its own. */
+static inline void world_send_event(struct world *world, const char *key, const char *id,
+                                    const char *data)
+{
+    const struct client_header headers[] = {{"ce_specversion", span_text("1.0")},
+                                            {"ce_id", span_text(id)},
+                                            {"ce_source", span_text("/world")},
+                                            {"ce_type", span_text("made")}};
+    const struct client_message message = {.topic = "things",
+                                           .partition = -1,
+                                           .key = span_text(key),
+                                           .value = span_text(data),
+                                           .headers = headers,
+                                           .header_count = sizeof headers / sizeof headers[0]};
+    world_send_message(world, &message);
 }
 
 /* Steps all that live, a millisecond at a time. */

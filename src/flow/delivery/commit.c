@@ -17,6 +17,14 @@ static bool is_final(struct err err)
     return err_is(err, ERR_LIMIT) || err_is(err, ERR_NOT_FOUND) || err_is(err, ERR_DENIED);
 }
 
+static struct err send_records(const struct commit *commit, struct client *sender,
+                               struct diag *diag)
+{
+    for (size_t i = 0; i < commit->record_count; i++)
+        TRY(client_send(sender, &commit->records[i], diag));
+    return ERR_NONE;
+}
+
 /* Sends all outputs. *refused: whose output was refused at once. */
 static struct err send_outputs(const struct commit *commit, struct client *sender,
                                struct delivery **refused, struct diag *diag)
@@ -31,7 +39,7 @@ static struct err send_outputs(const struct commit *commit, struct client *sende
             }
         }
     }
-    return ERR_NONE;
+    return send_records(commit, sender, diag);
 }
 
 /* Ends the transaction, trying again what times out. */

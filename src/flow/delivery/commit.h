@@ -18,6 +18,8 @@ struct commit {
     struct arena arena;     /* of the offsets and their metadata */
     struct list deliveries; /* by their link, in the order of their outputs */
     uint32_t delivery_count;
+    struct client_message *records; /* that are of no delivery: what is done, for inboxes */
+    size_t record_count;
     bool has_parked; /* some of them are parked: offsets may be the same as in the last commit */
     struct lane **lanes; /* of the offsets */
     struct client_offset *offsets;

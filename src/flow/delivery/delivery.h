@@ -29,6 +29,7 @@
 #include "base/list.h"
 #include "base/wheel.h"
 #include "client/client.h"
+#include "flow/delivery/inbox.h"
 #include "flow/flow.h"
 
 struct call;
@@ -71,12 +72,13 @@ struct delivery {
     struct timer timer;    /* PAUSING */
     enum delivery_state state;
     enum delivery_parking parking;
-    uint64_t sequence; /* of its mark in the lane's progress; once it is parked, it has none */
-    bool is_unjudged;  /* the handler's expression could not be evaluated for it */
-    uint32_t attempts; /* calls that have failed and count */
-    uint32_t refusals; /* in a row: nobody was there to be called */
-    int64_t due_ms;    /* it is not called before; by the clock that does not jump */
-    size_t size;       /* bytes held, outputs excluded */
+    uint64_t sequence;  /* of its mark in the lane's progress; once it is parked, it has none */
+    struct inbox_id id; /* where the handler has an inbox; none: it is not to be remembered */
+    bool is_unjudged;   /* the handler's expression could not be evaluated for it */
+    uint32_t attempts;  /* calls that have failed and count */
+    uint32_t refusals;  /* in a row: nobody was there to be called */
+    int64_t due_ms;     /* it is not called before; by the clock that does not jump */
+    size_t size;        /* bytes held, outputs excluded */
     struct output *outputs;
     struct output **outputs_end;
     struct client_message message; /* the bytes lie behind the struct */

@@ -40,6 +40,7 @@ static struct engine_rule rule_of(const struct flow *flow, const struct flow_han
         .commit_wait_ms = handler->guarantee.number == FLOW_EXACTLY_ONCE ? COMMIT_WAIT_MS : 0,
         .drain_ms = flow->drain.number,
         .from = handler->from.number,
+        .inbox_ms = handler->inbox.text == NULL ? 0 : handler->inbox.number,
         .retry = retry_rule_of(flow, handler),
     };
 }
@@ -79,7 +80,10 @@ static struct err init(struct engine *engine, const struct engine_settings *sett
         engine->records.writer == NULL)
         return err_make(ERR_NO_MEMORY);
     engine->records.parked_topic = parked_topic(engine->records.group, &engine->names);
-    return engine->records.parked_topic == NULL ? err_make(ERR_NO_MEMORY) : ERR_NONE;
+    engine->records.inbox_topic = inbox_topic(engine->records.group, &engine->names);
+    if (engine->records.parked_topic == NULL || engine->records.inbox_topic == NULL)
+        return err_make(ERR_NO_MEMORY);
+    return ERR_NONE;
 }
 
 struct err engine_create(const struct engine_settings *settings, struct engine **out)
@@ -176,26 +180,27 @@ static bool is_of_type(const struct flow_handler *handler, struct span type)
 
 enum verdict { PASSED_OVER, WANTED, UNJUDGED };
 
-/* Whether the handler is to be called with the record. What cannot be read or judged is not passed
- * over: it becomes a dead letter. */
+/* Whether the handler is to be called with the record, read into *event, whose id is null where
+ * that cannot be. What cannot be read or judged is not passed over: it becomes a dead letter. */
 static struct err judge(struct engine *engine, const struct client_message *message,
-                        enum verdict *out)
+                        struct cloudevent *event, enum verdict *out)
 {
     bool is_match = true;
-    struct cloudevent event;
     struct diag ignored;
     arena_reset(&engine->scratch);
     struct err err =
-        cloudevent_read(message, engine->records.json, &engine->scratch, &event, &ignored);
+        cloudevent_read(message, engine->records.json, &engine->scratch, event, &ignored);
     *out = WANTED;
-    if (err_is(err, ERR_INVALID))
+    if (err_is(err, ERR_INVALID)) {
+        event->id = SPAN_NULL;
         return ERR_NONE;
+    }
     TRY(err);
-    engine_name_type(engine, message->topic, &event);
-    *out = is_of_type(engine->settings.handler, event.type) ? WANTED : PASSED_OVER;
+    engine_name_type(engine, message->topic, event);
+    *out = is_of_type(engine->settings.handler, event->type) ? WANTED : PASSED_OVER;
     if (*out == PASSED_OVER || engine->where == NULL)
         return ERR_NONE;
-    err = filter_match(engine->where, message, &event, &is_match, &ignored);
+    err = filter_match(engine->where, message, event, &is_match, &ignored);
     if (err_is(err, ERR_NO_MEMORY))
         return err;
     *out = err_failed(err) ? UNJUDGED : is_match ? WANTED : PASSED_OVER;
@@ -210,6 +215,9 @@ struct err engine_queue(struct engine *engine, struct delivery *delivery)
         key = SPAN_EMPTY;
     if (engine->rule.order != FLOW_ORDER_NONE && !span_is_null(key))
         TRY(turns_ask(&engine->turns, delivery, delivery->lane->id, key, &is_holder));
+    else if (!inbox_id_is_none(delivery->id)) /* the second of one id waits for the first */
+        TRY(turns_ask(&engine->turns, delivery, ~delivery->lane->id,
+                      span_make(&delivery->id, sizeof delivery->id), &is_holder));
     if (is_holder)
         engine_go_on(engine, delivery);
     return ERR_NONE;
@@ -222,7 +230,8 @@ static struct err take_record(struct engine *engine, struct lane *lane,
     enum verdict verdict;
     bool is_done;
     uint64_t sequence;
-    TRY(judge(engine, message, &verdict));
+    struct cloudevent event;
+    TRY(judge(engine, message, &event, &verdict));
     bool is_wanted = verdict != PASSED_OVER;
     struct delivery *delivery = NULL;
     if (is_wanted)
@@ -241,6 +250,7 @@ static struct err take_record(struct engine *engine, struct lane *lane,
     delivery->message.topic = lane->topic;
     delivery->sequence = sequence;
     delivery->is_unjudged = verdict == UNJUDGED;
+    engine_identify(engine, delivery, &event);
     list_append(&lane->deliveries, &delivery->lane_link);
     engine->load.count++;
     engine->load.size += delivery->size;

@@ -27,7 +27,7 @@
  *
  * engine.c receives and waits; engine_places.c deals with partitions that come and go,
  * engine_calls.c with calls and their answers, engine_commits.c with commits, engine_parking.c with
- * events that wait outside.
+ * events that wait outside, engine_inbox.c with events that come twice.
  */
 #ifndef HEADRACE_FLOW_DELIVERY_ENGINE_H
 #define HEADRACE_FLOW_DELIVERY_ENGINE_H
@@ -60,6 +60,7 @@ struct engine_counts {
     struct metric_counter failed; /* calls that did */
     struct metric_counter skipped;
     struct metric_counter dead_lettered;
+    struct metric_counter repeated; /* done before, as the inbox knew */
     struct metric_counter parked;
     struct metric_counter emitted;
     struct metric_counter commits;

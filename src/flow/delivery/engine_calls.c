@@ -127,6 +127,7 @@ static void give_up(struct engine *engine, struct delivery *delivery, const char
         pause_delivery(engine, delivery, STALL_MS);
         return;
     }
+    engine_unremember(delivery);
     metric_add(&engine->counts.dead_lettered, 1);
     flow_say(engine->settings.log, FLOW_LOG_WARN, engine->settings.handler->name.text,
              "%s %d offset %lld is a dead letter after %u calls (%s): %s", delivery->lane->topic,
@@ -230,12 +231,32 @@ static struct err read_event(struct engine *engine, const struct delivery *deliv
     return filter_match(engine->where, &delivery->message, event, &ignored, diag);
 }
 
+/* It was done before, and is not done again. */
+static void pass_repeated(struct engine *engine, struct delivery *delivery)
+{
+    struct diag ignored;
+    arena_reset(&engine->scratch);
+    if (err_failed(records_emit(&engine->records, delivery, NULL, 0, &engine->scratch, &ignored))) {
+        delivery_move(delivery, DELIVERY_CALLED); /* as if it had been */
+        pause_delivery(engine, delivery, STALL_MS);
+        return;
+    }
+    delivery->id = (struct inbox_id){0, 0};
+    metric_add(&engine->counts.repeated, 1);
+    engine_finish(engine, delivery);
+}
+
 /* Begins the call of a delivery that was taken off READY, with a pass of the circuit. */
 static void begin_call(struct engine *engine, struct delivery *delivery, struct circuit_pass pass)
 {
     struct cloudevent event;
     struct diag diag = {""};
     const char *fault;
+    if (engine_is_repeated(engine, delivery)) {
+        circuit_give_back(&engine->circuit, pass);
+        pass_repeated(engine, delivery);
+        return;
+    }
     struct err err = read_event(engine, delivery, &event, &fault, &diag);
     struct call *call = err_failed(err) ? NULL : calloc(1, sizeof *call);
     if (call != NULL) {
@@ -287,6 +308,11 @@ static void take_done(struct engine *engine, struct delivery *delivery, const st
     arena_reset(&engine->scratch);
     struct err err = records_emit(&engine->records, delivery, answer->events, answer->event_count,
                                   &engine->scratch, &diag);
+    if (!err_failed(err)) {
+        err = engine_remember(engine, delivery);
+        if (err_failed(err))
+            delivery_clear_outputs(delivery);
+    }
     if (err_is(err, ERR_INVALID)) {
         delivery->attempts++;
         give_up(engine, delivery, "contract", diag.text);

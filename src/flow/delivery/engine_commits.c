@@ -204,6 +204,8 @@ struct err engine_commit(struct engine *engine, const struct commit **out)
     while (!list_is_empty(&engine->finished) && commit->delivery_count < COMMIT_EVENT_COUNT_MAX)
         seal(engine, LIST_ENTRY(engine->finished.next, struct delivery, link));
     struct err err = add_offsets(engine);
+    if (!err_failed(err))
+        err = engine_add_inboxes(engine);
     if (err_failed(err)) {
         unseal_all(engine);
         engine->writing.not_before_ms = engine->wheel.now_ms + STALL_MS;
@@ -278,6 +280,7 @@ static void refuse(struct engine *engine, struct delivery *delivery, const char 
     }
     engine->load.output_size -= engine_outputs_size(delivery);
     engine_give_up_parking(engine, delivery);
+    engine_unremember(delivery);
     arena_reset(&engine->scratch);
     if (!err_failed(
             records_dead_letter(&engine->records, delivery, "output", message, &engine->scratch)))

@@ -65,6 +65,7 @@ struct engine_rule {
     int64_t commit_wait_ms;
     int64_t drain_ms;
     int64_t from;
+    int64_t inbox_ms; /* 0: there is none */
     struct retry_rule retry;
 };
 
@@ -203,6 +204,30 @@ MUST_USE struct err engine_step_parking(struct engine *engine, struct diag *diag
 
 /* Gives the delivery its place in the order that the handler keeps. ERR_NO_MEMORY. */
 MUST_USE struct err engine_queue(struct engine *engine, struct delivery *delivery);
+
+/* engine_inbox.c */
+
+/* Sets the delivery's id, where the handler has an inbox and the event is known. */
+void engine_identify(const struct engine *engine, struct delivery *delivery,
+                     const struct cloudevent *event);
+
+/* Whether the event was done before. */
+bool engine_is_repeated(const struct engine *engine, const struct delivery *delivery);
+
+/* The event is done, and is not after all. ERR_NO_MEMORY. */
+MUST_USE struct err engine_remember(struct engine *engine, struct delivery *delivery);
+void engine_unremember(struct delivery *delivery);
+
+/* Adds what is done to the commit that is built. ERR_NO_MEMORY. */
+MUST_USE struct err engine_add_inboxes(struct engine *engine);
+
+/* A lane that opens reads its inbox; one that is open or goes does not any more. ERR_NO_MEMORY. */
+MUST_USE struct err engine_want_inbox(struct engine *engine, struct lane *lane);
+void engine_want_no_inbox(struct engine *engine, struct lane *lane);
+bool engine_has_inbox(const struct engine *engine, const struct lane *lane);
+
+/* Takes a record of the inbox topic. ERR_NO_MEMORY. */
+MUST_USE struct err engine_load_inbox(struct engine *engine, const struct client_message *record);
 
 /* The bytes of what it leaves behind. */
 size_t engine_outputs_size(const struct delivery *delivery);

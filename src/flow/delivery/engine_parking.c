@@ -1,5 +1,6 @@
 /* engine_parking: events that wait in the parked topic, from there and back. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/check.h"
 #include "flow/delivery/engine_internal.h"
@@ -136,7 +137,7 @@ struct err engine_want_companions(struct engine *engine, struct lane *lane)
     TRY(companion_want(&engine->parking.companion, engine->records.parked_topic, lane->partition,
                        CLIENT_OFFSET_EARLIEST));
     lane->is_following = true;
-    return ERR_NONE;
+    return engine_want_inbox(engine, lane);
 }
 
 void engine_want_no_companions(struct engine *engine, struct lane *lane)
@@ -145,12 +146,25 @@ void engine_want_no_companions(struct engine *engine, struct lane *lane)
         companion_want_no(&engine->parking.companion, engine->records.parked_topic,
                           lane->partition);
     lane->is_following = false;
+    engine_want_no_inbox(engine, lane);
 }
 
 bool engine_has_companions(const struct engine *engine, const struct lane *lane)
 {
     return companion_is_loaded(&engine->parking.companion, engine->records.parked_topic,
-                               lane->partition);
+                               lane->partition) &&
+           engine_has_inbox(engine, lane);
+}
+
+/* Reads its event for its id. What cannot be read has none, and becomes a dead letter. */
+static void identify(struct engine *engine, struct delivery *delivery)
+{
+    struct cloudevent event;
+    struct diag ignored;
+    if (engine->rule.inbox_ms > 0 &&
+        !err_failed(cloudevent_read(&delivery->message, engine->records.json, &engine->scratch,
+                                    &event, &ignored)))
+        engine_identify(engine, delivery, &event);
 }
 
 /* Makes a delivery of what is parked; it is in no turn yet. */
@@ -169,6 +183,7 @@ static struct err take_event(struct engine *engine, struct lane *lane, const str
     delivery->message.topic = lane->topic;
     delivery->attempts = (uint32_t)parked->attempts;
     delivery->is_unjudged = parked->is_unjudged;
+    identify(engine, delivery);
     if (pause_ms > 0) /* by clocks that may differ */
         delivery->due_ms =
             engine_now_ms(engine) + (pause_ms < RETRY_AFTER_MS_MAX ? pause_ms : RETRY_AFTER_MS_MAX);
@@ -208,6 +223,8 @@ static struct err take_record(struct engine *engine, const struct client_message
     struct parked parked;
     bool is_parked;
     bool is_gone;
+    if (strcmp(record->topic, engine->records.inbox_topic) == 0)
+        return engine_load_inbox(engine, record);
     arena_reset(&engine->scratch);
     TRY(parked_read(record, &engine->scratch, &parked, &is_parked, &is_gone));
     if (!is_parked || parked.event.partition != record->partition)

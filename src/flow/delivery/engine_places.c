@@ -124,6 +124,7 @@ static struct err end_loading(struct engine *engine, struct diag *diag)
         if (lane->state != LANE_LOADING)
             continue;
         TRY(engine_queue_parked(engine, lane));
+        engine_want_no_inbox(engine, lane); /* what is done from now on, this process does */
         lane->state = LANE_OPEN;
     }
     return arrival->places == NULL ? ERR_NONE : take_places(engine, diag);
@@ -294,6 +295,7 @@ struct err engine_place_reset(struct engine *engine, const struct client_event *
     lane->committed = -1;
     lane->parked_next =
         companion_seen(&engine->parking.companion, engine->records.parked_topic, lane->partition);
+    engine_want_no_inbox(engine, lane);
     lane->state = LANE_OPEN;
     return client_take(engine->settings.receiver, &place, 1, diag);
 }

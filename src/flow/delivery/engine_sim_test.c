@@ -43,6 +43,7 @@
     "    circuit: {failures: 6, open: 200ms}\n"                                                    \
     "    concurrency: 8\n"                                                                         \
     "    guarantee: " guarantee "\n"                                                               \
+    "    inbox: 1h\n"                                                                              \
     "    in-flight: {events: 40, bytes: 1MiB}\n"                                                   \
     "drain: 1s\n"
 
@@ -223,14 +224,20 @@ static void mind_processes(void)
     }
 }
 
+/* Every eighth event that can be handled is sent twice. */
 static void send_some(void)
 {
     while (sim.sent < EVENT_COUNT && world_chance(&world, 2)) {
         char key[16];
+        char id[16];
         char data[32];
+        int number = sim.sent++;
         (void)snprintf(key, sizeof key, "k%d", (int)(world_random(&world) % KEY_COUNT));
-        (void)snprintf(data, sizeof data, "{\"n\":%d}", sim.sent++);
-        world_send(&world, key, data);
+        (void)snprintf(id, sizeof id, "%d", number);
+        (void)snprintf(data, sizeof data, "{\"n\":%d}", number);
+        world_send_event(&world, key, id, data);
+        if (number % 8 == 3 && nature(number) != 0)
+            world_send_event(&world, key, id, data);
     }
 }
 

@@ -43,6 +43,7 @@ void lane_destroy(struct lane *lane)
     list_remove(&lane->link);
     progress_deinit(&lane->progress);
     map_deinit(&lane->parked);
+    inbox_deinit(&lane->inbox);
     free(lane);
 }
 

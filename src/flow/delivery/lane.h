@@ -39,6 +39,8 @@ struct lane {
     struct map parked;      /* deliveries that are parked, or will be, by offset */
     int64_t parked_next;    /* in the companion's partition: what is before is known */
     bool is_following;      /* its companions are read */
+    struct inbox inbox;     /* where the handler has one */
+    bool has_inbox_wanted;  /* its inbox is being read */
     uint32_t sealed_count;  /* deliveries in the commit that is written */
     bool is_in_commit;      /* its offset is in the commit that is written */
     int64_t committed;      /* what was committed last, -1: nothing ever */

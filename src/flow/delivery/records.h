@@ -31,7 +31,8 @@ struct records {
     const char *group; /* <flow>.<handler> */
     const char *dead_letter_topic;
     const char *parked_topic;
-    const char *writer; /* this engine's, of what it parks */
+    const char *inbox_topic; /* NULL: the handler has none */
+    const char *writer;      /* this engine's, of what it parks */
     const struct os_clock *clock;
     struct json_reader *json;
 };
