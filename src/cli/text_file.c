@@ -27,6 +27,20 @@ static struct err read_open(struct arena *arena, int file, struct span *text, st
     return ERR_NONE;
 }
 
+struct err text_stream_read(struct arena *arena, FILE *from, struct span *text, struct diag *diag)
+{
+    uint8_t *bytes = arena_alloc(arena, CONFIG_SIZE_MAX + 1);
+    if (bytes == NULL)
+        return err_make(ERR_NO_MEMORY);
+    size_t size = fread(bytes, 1, CONFIG_SIZE_MAX + 1, from);
+    if (ferror(from) != 0)
+        return diag_fail(diag, ERR_IO, "it cannot be read");
+    if (size > CONFIG_SIZE_MAX)
+        return diag_fail(diag, ERR_LIMIT, "larger than %d bytes", CONFIG_SIZE_MAX);
+    *text = span_make(bytes, size);
+    return ERR_NONE;
+}
+
 struct err text_file_read(struct arena *arena, const char *path, struct span *text,
                           struct diag *diag)
 {

@@ -2,6 +2,8 @@
 #ifndef HEADRACE_CLI_TEXT_FILE_H
 #define HEADRACE_CLI_TEXT_FILE_H
 
+#include <stdio.h>
+
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/span.h"
@@ -14,5 +16,9 @@
  */
 MUST_USE struct err text_file_read(struct arena *arena, const char *path, struct span *text,
                                    struct diag *diag);
+
+/* As text_file_read, of a stream up to its end. */
+MUST_USE struct err text_stream_read(struct arena *arena, FILE *from, struct span *text,
+                                     struct diag *diag);
 
 #endif

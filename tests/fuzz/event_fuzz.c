@@ -5,6 +5,7 @@
  */
 #include "base/check.h"
 #include "flow/cloudevent.h"
+#include "flow/dead_letter.h"
 #include "flow/delivery/parked.h"
 #include "flow/delivery/progress.h"
 
@@ -84,6 +85,8 @@ static void fuzz_parked(struct span text)
     bool is_parked;
     bool is_gone;
     arena_init(&arena, ARENA_SIZE_MAX);
+    struct dead_letter letter;
+    CHECK(!dead_letter_read(&record, &letter)); /* it does not say whose it is */
     CHECK(!err_failed(parked_read(&record, &arena, &parked, &is_parked, &is_gone)));
     if (is_parked) {
         CHECK(!err_failed(parked_write(&parked, "p", &arena, &written)));

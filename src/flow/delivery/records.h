@@ -19,10 +19,9 @@
 #define HEADRACE_FLOW_DELIVERY_RECORDS_H
 
 #include "flow/cloudevent.h"
+#include "flow/dead_letter.h"
 #include "flow/delivery/delivery.h"
 #include "os/os_clock.h"
-
-#define DEAD_LETTER_PREFIX "__dlq.errors."
 
 /* Who writes them. All borrowed. */
 struct records {
