@@ -95,6 +95,7 @@ interop: build deps-interop ## Real clients in six languages, writes docs/client
 	@python3 tests/interop/differential.py --binary $(B)/headrace
 	@python3 tests/flow/deliver.py --binary $(B)/headrace --engine kafka
 	@python3 tests/flow/dead_letters.py --binary $(B)/headrace --engine kafka
+	@python3 tests/flow/commands.py --binary $(B)/headrace --engine kafka
 	@python3 tests/flow/sdk.py --binary $(B)/headrace
 
 docs: build ## Write docs/reference from the binary

@@ -7,13 +7,11 @@
 #include "base/check.h"
 #include "base/json.h"
 #include "base/number.h"
+#include "cli/topic_read.h"
 #include "os/os.h"
 
 /* Tries to end a transaction; each takes up to the session's time-out. */
 #define TRIES_MAX 3
-
-/* Without a message for so long, reading has met its end, or the server is gone. */
-#define RECEIVE_SLICE_MS 200
 
 #define NAME_SIZE_MAX 320
 #define TEXT_SIZE_MAX 256
@@ -72,79 +70,6 @@ static bool is_chosen(const struct dlq *dlq, const struct dead_letter *letter)
            (dlq->fault == NULL || span_equal_text(letter->fault, dlq->fault));
 }
 
-/* --- reading -------------------------------------------------------------------------------- */
-
-/* Where reading of a topic ends. */
-struct ends {
-    struct client_offset *items; /* offset -1: reached */
-    size_t count;
-    size_t open_count;
-};
-
-/* Reads the topic's partitions from their begin; ends: where they end now. */
-static struct err begin(struct dlq *dlq, const char *topic, struct ends *ends)
-{
-    struct session *session = &dlq->session;
-    struct client_cluster cluster;
-    TRY(client_cluster(session->client, topic, &session->arena, &cluster, &session->diag));
-    size_t count = cluster.topics[0].partition_count;
-    struct client_offset *starts = arena_alloc_array(&session->arena, count, sizeof *starts);
-    *ends = (struct ends){.items = arena_alloc_array(&session->arena, count, sizeof *starts)};
-    if (starts == NULL || ends->items == NULL)
-        return err_make(ERR_NO_MEMORY);
-    for (size_t i = 0; i < count; i++) {
-        starts[i] = (struct client_offset){
-            .topic = topic, .partition = (int32_t)i, .offset = CLIENT_OFFSET_EARLIEST};
-        ends->items[i] = starts[i];
-        ends->items[i].offset = CLIENT_OFFSET_LATEST;
-    }
-    TRY(client_offsets_find(session->client, starts, count, &session->diag));
-    TRY(client_offsets_find(session->client, ends->items, count, &session->diag));
-    for (size_t i = 0; i < count; i++) {
-        if (starts[i].offset >= ends->items[i].offset)
-            continue;
-        starts[ends->count] = starts[i];
-        ends->items[ends->count++] = ends->items[i];
-    }
-    ends->open_count = ends->count;
-    return client_assign(session->client, starts, ends->count, &session->diag);
-}
-
-/* Notes how far the partition was read. */
-static void reach(struct ends *ends, int32_t partition, int64_t offset)
-{
-    for (size_t i = 0; i < ends->count; i++) {
-        struct client_offset *end = &ends->items[i];
-        if (end->partition != partition || end->offset < 0 || offset < end->offset)
-            continue;
-        end->offset = -1;
-        ends->open_count--;
-    }
-}
-
-/* Calls take with each record of the topic that is there now. */
-static struct err read_topic(struct dlq *dlq, const char *topic,
-                             struct err (*take)(struct dlq *dlq,
-                                                const struct client_message *record, void *context),
-                             void *context)
-{
-    struct session *session = &dlq->session;
-    struct client_event event;
-    struct ends ends;
-    TRY(begin(dlq, topic, &ends));
-    while (ends.open_count > 0) {
-        TRY(client_receive(session->client, RECEIVE_SLICE_MS, &event, &session->diag));
-        const struct client_message *record = &event.message;
-        if (event.kind == CLIENT_EVENT_MESSAGE) {
-            TRY(take(dlq, record, context));
-            reach(&ends, record->partition, record->offset + 1);
-        } else if (event.kind == CLIENT_EVENT_END) {
-            reach(&ends, record->partition, record->offset);
-        }
-    }
-    return ERR_NONE;
-}
-
 /* --- marks ---------------------------------------------------------------------------------- */
 
 struct mark {
@@ -158,9 +83,9 @@ static struct span write_name(const char *topic, int32_t partition, int64_t offs
     return span_text(out);
 }
 
-static struct err take_mark(struct dlq *dlq, const struct client_message *record, void *context)
+static struct err take_mark(void *context, const struct client_message *record)
 {
-    (void)context;
+    struct dlq *dlq = context;
     const char *topic = dlq->session.words[0];
     size_t size = strlen(topic);
     if (record->key.size <= size || memcmp(record->key.data, topic, size) != 0 ||
@@ -176,7 +101,7 @@ static struct err take_mark(struct dlq *dlq, const struct client_message *record
 static struct err read_marks(struct dlq *dlq)
 {
     struct session *session = &dlq->session;
-    struct err err = read_topic(dlq, DLQ_MARKS_TOPIC, take_mark, NULL);
+    struct err err = topic_read(session, DLQ_MARKS_TOPIC, take_mark, dlq);
     if (!err_is(err, ERR_NOT_FOUND))
         return err;
     session->diag.text[0] = '\0'; /* nobody has dealt with an entry yet */
@@ -193,14 +118,16 @@ static bool is_marked(const struct dlq *dlq, const struct client_message *record
 /* --- scanning ------------------------------------------------------------------------------- */
 
 struct scan {
+    struct dlq *dlq;
     struct err (*visit)(struct dlq *dlq, const struct client_message *record,
                         const struct dead_letter *letter);
     size_t named_count; /* found */
 };
 
-static struct err take_entry(struct dlq *dlq, const struct client_message *record, void *context)
+static struct err take_entry(void *context, const struct client_message *record)
 {
     struct scan *scan = context;
+    struct dlq *dlq = scan->dlq;
     struct dead_letter letter;
     if (!is_named(dlq, record))
         return ERR_NONE;
@@ -224,12 +151,12 @@ struct err dlq_scan(struct dlq *dlq,
                     struct err (*visit)(struct dlq *dlq, const struct client_message *record,
                                         const struct dead_letter *letter))
 {
-    struct scan scan = {.visit = visit};
+    struct scan scan = {.dlq = dlq, .visit = visit};
     struct session *session = &dlq->session;
     map_init(&dlq->marks, random_u64(os_real()->random));
     arena_init(&dlq->scratch, DLQ_ARENA_SIZE_MAX);
     TRY(read_marks(dlq));
-    TRY(read_topic(dlq, session->words[0], take_entry, &scan));
+    TRY(topic_read(session, session->words[0], take_entry, &scan));
     if (scan.named_count < dlq->named_count)
         return diag_fail(&session->diag, ERR_NOT_FOUND, "%zu of the named entries are not in %s",
                          dlq->named_count - scan.named_count, session->words[0]);

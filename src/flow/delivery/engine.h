@@ -27,7 +27,8 @@
  *
  * engine.c receives and waits; engine_places.c deals with partitions that come and go,
  * engine_calls.c with calls and their answers, engine_commits.c with commits, engine_parking.c with
- * events that wait outside, engine_inbox.c with events that come twice.
+ * events that wait outside, engine_inbox.c with events that come twice, engine_commands.c
+ * with what operators say.
  */
 #ifndef HEADRACE_FLOW_DELIVERY_ENGINE_H
 #define HEADRACE_FLOW_DELIVERY_ENGINE_H

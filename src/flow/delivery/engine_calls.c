@@ -277,6 +277,8 @@ void engine_begin_calls(struct engine *engine)
 {
     int64_t now_us = clock_mono_us(engine->settings.clock);
     struct circuit_pass pass;
+    if (engine->orders.is_paused)
+        return;
     while (!list_is_empty(&engine->ready) && engine->load.called_count < engine->rule.concurrency) {
         struct delivery *delivery = LIST_ENTRY(engine->ready.next, struct delivery, link);
         if (delivery->lane->state != LANE_OPEN) {
@@ -294,7 +296,8 @@ void engine_begin_calls(struct engine *engine)
 
 int64_t engine_call_wait_ms(const struct engine *engine)
 {
-    if (list_is_empty(&engine->ready) || engine->load.called_count >= engine->rule.concurrency)
+    if (engine->orders.is_paused || list_is_empty(&engine->ready) ||
+        engine->load.called_count >= engine->rule.concurrency)
         return -1;
     int64_t circuit_ms = circuit_wait_ms(&engine->circuit, engine_now_ms(engine));
     int64_t rate_ms = rate_wait_ms(&engine->rate, clock_mono_us(engine->settings.clock));

@@ -112,6 +112,13 @@ struct engine_writing {
     int64_t not_before_ms;
 };
 
+/* What operators have told. */
+struct engine_orders {
+    bool is_paused;
+    int64_t pause_ms; /* when that was said, ms since 1970 */
+    int64_t circuit_ms;
+};
+
 struct engine_parking {
     struct companion companion;
     struct engine_load load; /* of those that are parked and held here */
@@ -139,6 +146,7 @@ struct engine {
     struct engine_parking parking;
     struct engine_writing writing;
     struct engine_counts counts;
+    struct engine_orders orders;
     bool is_draining;
 };
 
@@ -204,6 +212,11 @@ MUST_USE struct err engine_step_parking(struct engine *engine, struct diag *diag
 
 /* Gives the delivery its place in the order that the handler keeps. ERR_NO_MEMORY. */
 MUST_USE struct err engine_queue(struct engine *engine, struct delivery *delivery);
+
+/* engine_commands.c */
+
+/* Does what a record of the parked topic says that is no event's. */
+void engine_obey(struct engine *engine, const struct client_message *record);
 
 /* engine_inbox.c */
 

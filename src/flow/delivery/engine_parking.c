@@ -218,7 +218,8 @@ static struct err take_sent_event(struct engine *engine, struct lane *lane,
     return err;
 }
 
-static struct err take_record(struct engine *engine, const struct client_message *record)
+static struct err take_record(struct engine *engine, const struct client_message *record,
+                              bool is_again)
 {
     struct parked parked;
     bool is_parked;
@@ -227,6 +228,8 @@ static struct err take_record(struct engine *engine, const struct client_message
         return engine_load_inbox(engine, record);
     arena_reset(&engine->scratch);
     TRY(parked_read(record, &engine->scratch, &parked, &is_parked, &is_gone));
+    if (!is_parked && !is_again)
+        engine_obey(engine, record);
     if (!is_parked || parked.event.partition != record->partition)
         return ERR_NONE;
     struct lane *lane = engine_find_lane(engine, parked.event.topic, parked.event.partition);
@@ -306,7 +309,7 @@ struct err engine_step_parking(struct engine *engine, struct diag *diag)
         err = companion_receive(companion, &record, &is_again, diag);
         engine->parking.has_more = !err_failed(err) && record != NULL;
         if (engine->parking.has_more)
-            TRY(take_record(engine, record));
+            TRY(take_record(engine, record, is_again));
     }
     if (!err_failed(err)) {
         engine->parking.is_told = false;
