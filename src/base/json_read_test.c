@@ -81,6 +81,18 @@ static void elements_of_an_array_have_no_names(void **state)
     assert_int_equal(value.member_count, 0);
 }
 
+static void nul_is_no_space(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char *const wrong[] = {"[1\0]", "[1 \0]", "{\"a\":5e1\0}", "[1e\0]", "[1\0,2]"};
+    static const size_t sizes[] = {4, 5, 10, 5, 6};
+    struct json_value value;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct span text = span_make(wrong[i], sizes[i]);
+        assert_true(err_is(json_read(fixture->reader, text, &fixture->arena, &value), ERR_INVALID));
+    }
+}
+
 static void what_is_no_json_is_refused_wherever_it_is_wrong(void **state)
 {
     struct fixture *fixture = *state;
@@ -154,6 +166,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(members_come_out_as_they_stand, setup, teardown),
         cmocka_unit_test_setup_teardown(elements_of_an_array_have_no_names, setup, teardown),
+        cmocka_unit_test_setup_teardown(nul_is_no_space, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_no_json_is_refused_wherever_it_is_wrong, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(deep_documents_are_refused, setup, teardown),

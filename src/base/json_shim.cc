@@ -17,10 +17,16 @@ constexpr int depth_max = 200;
 
 using visitor = int (*)(void *, const json_shim_item *);
 
+/* Whether the letter is one of these; strchr would find NUL in any. */
+bool is_one_of(char letter, const char *letters)
+{
+    return letter != '\0' && std::strchr(letters, letter) != nullptr;
+}
+
 /* A number as RFC 8259 writes it; simdjson refuses those beyond 64 bits, which are right, too. */
 bool is_number(std::string_view token)
 {
-    while (!token.empty() && std::strchr(" \t\r\n", token.back()) != nullptr)
+    while (!token.empty() && is_one_of(token.back(), " \t\r\n"))
         token.remove_suffix(1);
     std::size_t at = 0;
     auto digits = [&] {
@@ -30,7 +36,7 @@ bool is_number(std::string_view token)
         return at - start;
     };
     auto is_at = [&](const char *characters) {
-        return at < token.size() && std::strchr(characters, token[at]) != nullptr;
+        return at < token.size() && is_one_of(token[at], characters);
     };
     at += is_at("-") ? 1U : 0U;
     bool is_zero = is_at("0");
@@ -126,7 +132,7 @@ json_shim_kind kind_of(json_type type)
 
 std::string_view without_space(std::string_view token)
 {
-    while (!token.empty() && std::strchr(" \t\r\n", token.back()) != nullptr)
+    while (!token.empty() && is_one_of(token.back(), " \t\r\n"))
         token.remove_suffix(1);
     return token;
 }

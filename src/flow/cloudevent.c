@@ -236,9 +236,13 @@ static struct err is_one_json_value(struct span data, struct json_reader *json, 
                                     bool *out)
 {
     struct json_value ignored;
-    char *wrapped = arena_print(arena, "[%.*s]", SPAN_ARGS(data)); /* a scalar counts, too */
+    char *wrapped = arena_alloc(arena, data.size + 2); /* a scalar counts, too */
     if (wrapped == NULL)
         return err_make(ERR_NO_MEMORY);
+    wrapped[0] = '[';
+    if (data.size > 0)
+        memcpy(wrapped + 1, data.data, data.size);
+    wrapped[data.size + 1] = ']';
     struct err err = json_read(json, span_make(wrapped, data.size + 2), arena, &ignored);
     *out = !err_failed(err) && ignored.member_count == 1;
     return err_is(err, ERR_INVALID) ? ERR_NONE : err;

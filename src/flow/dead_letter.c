@@ -14,6 +14,12 @@ static struct span find(const struct client_message *record, const char *name)
     return SPAN_NULL;
 }
 
+/* Names of topics and groups: such as end up as C strings. */
+static bool is_name(struct span text)
+{
+    return text.size > 0 && memchr(text.data, '\0', text.size) == NULL;
+}
+
 bool dead_letter_read(const struct client_message *record, struct dead_letter *out)
 {
     *out = (struct dead_letter){
@@ -26,7 +32,7 @@ bool dead_letter_read(const struct client_message *record, struct dead_letter *o
     };
     (void)number_read(find(record, DEAD_LETTER_PREFIX "delivery.count"), &out->calls);
     (void)number_read(find(record, DEAD_LETTER_JOURNEYS), &out->journeys);
-    return out->group.size > 0 && out->topic.size > 0 &&
+    return is_name(out->group) && is_name(out->topic) &&
            number_read(find(record, DEAD_LETTER_PREFIX "partition"), &out->partition) &&
            out->partition <= INT32_MAX &&
            number_read(find(record, DEAD_LETTER_PREFIX "offset"), &out->offset);

@@ -110,6 +110,8 @@ static struct err take_scalar(struct reading *reading, const struct fy_event *ev
                    (span.size == 0 || span_equal_text(span, "~") || span_equal_text(span, "null"));
     if (is_null)
         node->kind = YAML_NULL;
+    if (span.size > 0 && memchr(span.data, '\0', span.size) != NULL)
+        stop(reading, node->place, "a NUL stands here, where nothing may follow it");
     char *copy = arena_copy_text(reading->arena, span);
     if (copy == NULL)
         return err_make(ERR_NO_MEMORY);

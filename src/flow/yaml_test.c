@@ -59,6 +59,8 @@ static void what_a_flow_has_no_use_for_is_refused(void **state)
         {"a:\n\tb: 1\n", 2, 1, "a tab indents this line; YAML takes spaces"},
         {"a: \xff\n", 1, 4, "these bytes are not UTF-8 text"},
         {"a: \xed\xa0\x80\n", 1, 4, "these bytes are not UTF-8 text"},
+        {"a: \"x\\0y\"\n", 1, 4, "a NUL stands here, where nothing may follow it"},
+        {"\"x\\0\": 1\n", 1, 1, "a NUL stands here, where nothing may follow it"},
         {"a: 'x\n", 1, 4, "this is not YAML: single-quoted scalar without closing quote"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

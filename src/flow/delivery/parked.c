@@ -39,7 +39,8 @@ static struct err read_place(struct span key, struct arena *arena, struct client
                              bool *is_place)
 {
     int64_t partition = 0;
-    *is_place = !span_is_null(key) && key.size > 0 && key.data[0] != '!' &&
+    bool is_text = key.size > 0 && memchr(key.data, '\0', key.size) == NULL;
+    *is_place = !span_is_null(key) && is_text && key.data[0] != '!' &&
                 split_number(&key, &event->offset) && split_number(&key, &partition) &&
                 partition <= INT32_MAX;
     if (!*is_place)

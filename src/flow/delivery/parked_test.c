@@ -131,7 +131,7 @@ static void keys_that_name_no_place_are_no_events(void **state)
         assert_ok(parked_read(&record, &arena, &out, &is_parked, &is_gone));
         assert_false(is_parked);
     }
-    const struct client_message record = {.value = span_text("v")};
+    const struct client_message record = {.key = span_make("a\0b/1/2", 7), .value = span_text("v")};
     struct parked out;
     bool is_parked;
     bool is_gone;
