@@ -95,12 +95,20 @@ def offsets(ctx):
                 {0: values[:4] + values[:4] + values[4:7] + values[4:]})
 
 
+def wait_over(ctx, name):
+    """Until the id's last transaction is over: before, whoever asks is told to come again, which
+    not every client does by itself."""
+    process.poll_until(lambda: ctx.raw.transaction_state(name).startswith("Complete"), SETTLE_S,
+                       "the transaction is over")
+
+
 def fenced(ctx):
     """A second producer of the same id aborts what the first left open, and fences it."""
     topic, name = ctx.topic("txn-fenced"), ctx.name("txn-id")
     first, second = Producer(ctx.driver, "first", name), Producer(ctx.driver, "second", name)
     first.run(BEGIN, produce(topic, {0: ["lost-1", "lost-2"]}))
     second.run(BEGIN, produce(topic, {0: ["kept-1"]}), COMMIT)
+    wait_over(ctx, name)
     first.expect_fenced(COMMIT)
     first.run(CLOSE)
     second.run(BEGIN, produce(topic, {0: ["kept-2"]}), COMMIT, CLOSE)
@@ -117,6 +125,7 @@ def timeout(ctx):
     process.poll_until(lambda: ctx.raw.stable_offset(topic, 0) == 2, SETTLE_S,
                        "the transaction is aborted when its time is over")
     expect("offsets with the abort's marker", 2, ctx.raw.list_offset(topic, 0, raw.LATEST))
+    wait_over(ctx, name)
     late.expect_fenced(COMMIT)
     late.run(CLOSE)
     again = Producer(ctx.driver, "again", name)

@@ -18,6 +18,7 @@ from kafka_wire import BATCH_HEADER  # pylint: disable=wrong-import-position
 API_FETCH, API_LIST_OFFSETS, API_METADATA = 1, 2, 3
 API_OFFSET_FETCH, API_CREATE_TOPICS, API_DELETE_TOPICS = 9, 19, 20
 API_DESCRIBE_GROUPS, API_DELETE_RECORDS, API_DESCRIBE_CONFIGS = 15, 21, 32
+API_DESCRIBE_TRANSACTIONS = 65
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 EARLIEST, LATEST = -2, -1
@@ -272,6 +273,19 @@ class Raw:
         if code:
             raise KafkaError(f"describe group {group}", code)
         return reader.string()
+
+    def transaction_state(self, transactional_id):
+        """The state of the id's transaction: Ongoing, PrepareCommit, CompleteCommit ..."""
+        name = transactional_id.encode()
+        # A flexible request: the header's tags, an array of one, its text, the tags.
+        body = struct.pack(">BBB", 0, 2, len(name) + 1) + name + b"\0"
+        reader = self.call(API_DESCRIBE_TRANSACTIONS, 0, body)
+        reader.take("B")  # the header's tags
+        _, count, code = reader.take("i"), reader.take("B"), reader.take("h")
+        if code or count != 2:
+            raise KafkaError(f"describe transaction {transactional_id}", code)
+        reader.bytes_of(reader.take("B") - 1)
+        return reader.bytes_of(reader.take("B") - 1).decode()
 
     def topic_config(self, topic):
         """All configs of a topic, as the broker gives them."""
