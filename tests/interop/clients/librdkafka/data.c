@@ -190,34 +190,37 @@ json_t *data_consume(struct driver *driver, const json_t *command)
     return reply;
 }
 
-/* Tells the orchestrator what the member owns now. */
-static void report(rd_kafka_t *consumer)
+/* Tells the orchestrator what the member owns now. The client itself is not asked: when the last
+ * partition is let go at a close, nobody may be left to answer. */
+static void report(const rd_kafka_topic_partition_list_t *owned)
 {
-    rd_kafka_topic_partition_list_t *owned;
-    if (rd_kafka_assignment(consumer, &owned)) {
-        return;
-    }
     json_t *numbers = json_array();
     for (int i = 0; i < owned->cnt; i++) {
         json_array_append_new(numbers, json_integer(owned->elems[i].partition));
     }
-    rd_kafka_topic_partition_list_destroy(owned);
     wire_send(json_pack("{s:s, s:o}", "event", "assigned", "partitions", numbers));
 }
 
 static void on_rebalance(rd_kafka_t *consumer, rd_kafka_resp_err_t err,
                          rd_kafka_topic_partition_list_t *partitions, void *opaque)
 {
-    (void)opaque;
+    struct driver *driver = opaque;
     bool cooperative = !strcmp(rd_kafka_rebalance_protocol(consumer), "COOPERATIVE");
     bool assign = err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+    for (int i = 0; i < partitions->cnt; i++) {
+        const rd_kafka_topic_partition_t *at = &partitions->elems[i];
+        rd_kafka_topic_partition_list_del(driver->owned, at->topic, at->partition);
+        if (assign) {
+            rd_kafka_topic_partition_list_add(driver->owned, at->topic, at->partition);
+        }
+    }
     if (cooperative) {
         rd_kafka_error_destroy(assign ? rd_kafka_incremental_assign(consumer, partitions)
                                       : rd_kafka_incremental_unassign(consumer, partitions));
     } else {
         rd_kafka_assign(consumer, assign ? partitions : NULL);
     }
-    report(consumer);
+    report(driver->owned);
 }
 
 /* Handles what one poll gives and commits it. False when the client reports an error. */
@@ -252,9 +255,12 @@ json_t *data_group_consume(struct driver *driver, const json_t *command)
                     "heartbeat.interval.ms", "500", "partition.assignment.strategy",
                     cooperative ? "cooperative-sticky" : "range", "group.instance.id",
                     wire_text(command, "instance"), NULL);
+    rd_kafka_conf_set_opaque(conf, driver);
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+    driver->owned = rd_kafka_topic_partition_list_new(1);
     rd_kafka_t *consumer = driver_consumer(driver, conf);
     if (!consumer) {
+        rd_kafka_topic_partition_list_destroy(driver->owned);
         return NULL;
     }
     rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
@@ -267,6 +273,7 @@ json_t *data_group_consume(struct driver *driver, const json_t *command)
     }
     rd_kafka_consumer_close(consumer);
     rd_kafka_destroy(consumer);
+    rd_kafka_topic_partition_list_destroy(driver->owned);
     json_decref(wire_read());
     return healthy ? json_object() : NULL;
 }

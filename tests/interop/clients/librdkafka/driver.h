@@ -19,6 +19,7 @@ struct producer {
 struct driver {
     const char *bootstrap;
     struct producer producers[PRODUCERS_MAX];
+    rd_kafka_topic_partition_list_t *owned; /* by the member that runs */
     rd_kafka_t *admin; /* a producer handle, which is the cheapest to administer with */
     char error[ERROR_SIZE];
 };

@@ -16,6 +16,7 @@ use rdkafka::producer::{BaseProducer, ProducerContext};
 use rdkafka::util::Timeout;
 use rdkafka::{Offset, TopicPartitionList};
 use serde_json::{json, Map, Value};
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::io::BufRead;
 use std::sync::mpsc::{self, Receiver};
@@ -45,17 +46,29 @@ impl ProducerContext for Deliveries {
     }
 }
 
-/// Reports the whole assignment whenever it changes.
-struct Assignment;
+/// Reports the whole assignment whenever it changes. The client itself is not asked: when the last
+/// partition is let go at a close, nobody may be left to answer.
+#[derive(Default)]
+struct Assignment {
+    owned: Mutex<BTreeSet<i32>>,
+}
 
 impl ClientContext for Assignment {}
 
 impl ConsumerContext for Assignment {
-    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, _: &Rebalance<'_>) {
-        if let Ok(list) = consumer.assignment() {
-            let numbers: Vec<i32> = list.elements().iter().map(|e| e.partition()).collect();
-            wire::send(json!({"event": "assigned", "partitions": numbers}));
+    fn post_rebalance(&self, _: &BaseConsumer<Self>, change: &Rebalance<'_>) {
+        let mut owned = self.owned.lock().unwrap();
+        match change {
+            Rebalance::Assign(list) => owned.extend(list.elements().iter().map(|e| e.partition())),
+            Rebalance::Revoke(list) => {
+                for element in list.elements() {
+                    owned.remove(&element.partition());
+                }
+            }
+            Rebalance::Error(_) => return,
         }
+        let numbers: Vec<i32> = owned.iter().copied().collect();
+        wire::send(json!({"event": "assigned", "partitions": numbers}));
     }
 }
 
@@ -149,7 +162,7 @@ impl Driver {
         if let Some(instance) = command["instance"].as_str() {
             more.push(("group.instance.id", instance));
         }
-        let consumer = self.consumer(wire::text(command, "group"), &more, Assignment)?;
+        let consumer = self.consumer(wire::text(command, "group"), &more, Assignment::default())?;
         consumer.subscribe(&[wire::text(command, "topic")])?;
         while self.commands.try_recv().is_err() {
             let Some(message) = consumer.poll(Timeout::After(POLL)) else { continue };
